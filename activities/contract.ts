@@ -1,0 +1,153 @@
+/**
+ * What workflows know of activities: names, arguments, results. Only references travel (ids,
+ * counts, names of staged files), each under 1 KiB; never rows. Names and shapes are public API:
+ * recorded histories replay against them.
+ */
+
+export interface SourceInput {
+  readonly source: string;
+}
+
+export interface BatchInput {
+  readonly batchId: string;
+}
+
+export interface DeliveryInput {
+  readonly batchId: string;
+  readonly destination: string;
+}
+
+export interface PlanInput extends SourceInput {
+  /** Deliveries on their way at once into one destination. */
+  readonly window: number;
+}
+
+export interface RunnableBatch {
+  readonly batchId: string;
+  /** Those that have room for it, one at least; the others get it later. */
+  readonly destinations: readonly string[];
+  /** One line for people: lane, stream, size. */
+  readonly summary: string;
+}
+
+export interface PlanResult {
+  /**
+   * What should be on its way now: of every destination the oldest deliveries that fill its window.
+   * Oldest first. Empty: nothing is left to do, in the plan or in the source.
+   */
+  readonly batches: readonly RunnableBatch[];
+  /** Nothing to do now, but the source has something that can be read only later (a line being written). */
+  readonly lookAgainMs?: number;
+}
+
+export interface ExtractResult {
+  readonly outcome: 'extracted' | 'lost';
+  readonly events: number;
+  readonly bytes: number;
+  readonly streams: readonly string[];
+  /** Destinations that still want this batch. */
+  readonly destinations: readonly string[];
+  readonly source: string;
+}
+
+export interface SyncSchemaInput extends DeliveryInput {
+  /** The table no longer fits the pinned version: look again and pin anew. */
+  readonly renew: boolean;
+}
+
+export interface SyncSchemaResult {
+  readonly outcome: 'ready' | 'waiting' | 'settled';
+  /** Changes made to tables, for people. */
+  readonly changes: number;
+}
+
+export interface MapInput extends DeliveryInput {
+  /** The load files are gone or damaged: make them anew. */
+  readonly anew?: boolean;
+}
+
+export interface MapResult {
+  /** Set where there is nothing to load: loaded before, destination away, records lost. */
+  readonly outcome?: 'settled' | 'waiting' | 'stopped';
+  readonly mapAttempt: string;
+  /** Staged file that lists the load files. */
+  readonly loadManifest: string;
+  /** Of the extract that was mapped. */
+  readonly generation?: number;
+  readonly rows: number;
+  readonly failed: number;
+}
+
+export interface LoadInput extends DeliveryInput {
+  readonly mapAttempt: string;
+  readonly loadManifest: string;
+  readonly generation?: number;
+}
+
+export interface LoadResult {
+  readonly outcome: 'settled' | 'waiting' | 'stopped' | 'pin-outdated' | 'files-lost';
+  readonly rowsLoaded: number;
+  readonly rowsFailed: number;
+}
+
+export interface GroupInput {
+  readonly groupId: string;
+}
+
+export interface GroupStatus {
+  readonly open: number;
+  readonly restreaming: number;
+  /** One line for people: source, stream and destination. */
+  readonly route: string;
+  /** Markdown for the Web UI: what failed and what to do. No values. */
+  readonly details: string;
+}
+
+export interface RestreamInput {
+  readonly restreamId: string;
+  readonly groupId: string;
+  readonly requestedBy: string;
+}
+
+export interface RestreamStatus {
+  /** One line for people: source, stream and destination. */
+  readonly route: string;
+  readonly events: number;
+  /** Unsettled batches that can run now, oldest first, at most 50. */
+  readonly runnable: readonly string[];
+  /** Unsettled batches whose destination is away. */
+  readonly waiting: number;
+  readonly resolved: number;
+  readonly failedAgain: number;
+}
+
+export interface MaintainResult {
+  readonly started: number;
+  readonly reopened: number;
+  readonly removedFiles: number;
+}
+
+export interface Activities {
+  /** Cuts what is new in the source into durable batches and names the next ones to run. */
+  planBatches(input: PlanInput): Promise<PlanResult>;
+  /** Reads the batch from its source into staging, profiling every event. The first one wins. */
+  extract(input: BatchInput): Promise<ExtractResult>;
+  /** Brings the mapping and the tables in step with the batch; pins the versions it will use. */
+  syncSchema(input: SyncSchemaInput): Promise<SyncSchemaResult>;
+  /** Makes load files and failure records under the pinned versions. */
+  mapBatch(input: MapInput): Promise<MapResult>;
+  /** Loads all tables of the batch in one transaction, then settles the delivery. */
+  load(input: LoadInput): Promise<LoadResult>;
+  /** Starts reviews for groups with open events that have none. */
+  startReviews(input: SourceInput): Promise<void>;
+  countOpen(input: GroupInput): Promise<GroupStatus>;
+  /** Claims the open events of a group and cuts them into batches. Repeating changes nothing. */
+  freezeRestream(input: RestreamInput): Promise<RestreamStatus>;
+  restreamStatus(input: { readonly restreamId: string }): Promise<RestreamStatus>;
+  /** Starts whatever the catalog says should run and does not. */
+  reconcile(): Promise<{ readonly started: number }>;
+  /** Asks every absent destination whether it is back; reopens its deliveries. */
+  probeDestinations(): Promise<{ readonly reopened: number }>;
+  /** Removes staged files that nobody needs any more. */
+  sweep(): Promise<{ readonly removedFiles: number }>;
+}

@@ -1,0 +1,28 @@
+import type { Activities } from './contract.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { createExtract } from './extract.ts';
+import { createLoad } from './load.ts';
+import { createProbeDestinations, createReconcile, createSweep } from './maintenance.ts';
+import { createMapBatch } from './map-batch.ts';
+import { createPlanBatches } from './plan-batches.ts';
+import { createFreezeRestream, createRestreamStatus } from './restreams.ts';
+import { createCountOpen, createStartReviews } from './reviews.ts';
+import { createSyncSchema } from './sync-schema.ts';
+
+/** All activities of a worker, in the order of a batch's life. */
+export function createActivities(dependencies: ActivityDependencies): Activities {
+  return {
+    planBatches: createPlanBatches(dependencies),
+    extract: createExtract(dependencies),
+    syncSchema: createSyncSchema(dependencies),
+    mapBatch: createMapBatch(dependencies),
+    load: createLoad(dependencies),
+    startReviews: createStartReviews(dependencies),
+    countOpen: createCountOpen(dependencies),
+    freezeRestream: createFreezeRestream(dependencies),
+    restreamStatus: createRestreamStatus(dependencies),
+    reconcile: createReconcile(dependencies),
+    probeDestinations: createProbeDestinations(dependencies),
+    sweep: createSweep(dependencies),
+  };
+}

@@ -1,0 +1,171 @@
+import type { Destination, LedgerRow, LoadRequest } from '../core/destination.ts';
+import { isPipelineError, must } from '../core/errors.ts';
+import { failpoint } from '../core/failpoints.ts';
+import type { EventFailure, FailedEvent } from '../core/failed-events.ts';
+import { loadBatch, type LoadPart } from '../pipeline/batches/load-batch.ts';
+import { readBatch, type BatchRow } from '../store/catalog/batches.ts';
+import { setDeliveryState } from '../store/catalog/deliveries.ts';
+import { noteDestinationUp } from '../store/catalog/destinations.ts';
+import { extractFile, readManifest, type Manifest } from '../store/catalog/extracts.ts';
+import { recordFailures } from '../store/catalog/failures.ts';
+import { stopLane } from '../store/catalog/lanes.ts';
+import { readMapping } from '../store/catalog/mappings.ts';
+import { newAttempt } from './attempts.ts';
+import type { Activities, LoadInput, LoadResult } from './contract.ts';
+import type { ActivityDependencies, OpenDestination } from './dependencies.ts';
+import { settleLoaded } from './settle-loaded.ts';
+import { openEncodedRows, readLoadFiles, readOrdinals } from './load-files.ts';
+import { readFailedPlaces, readStagedRecords } from './staged-records.ts';
+import type { LoadPartFiles } from './threads/block-task.ts';
+import { withDestination } from './with-destination.ts';
+
+interface LoadContext {
+  readonly dependencies: ActivityDependencies;
+  readonly input: LoadInput;
+  readonly batch: BatchRow;
+  readonly pins: Readonly<Record<string, number>>;
+  readonly manifest: Manifest;
+}
+
+export function createLoad(dependencies: ActivityDependencies): Activities['load'] {
+  const { catalog } = dependencies;
+  return async function load(input: LoadInput): Promise<LoadResult> {
+    const { batch, deliveries } = await readBatch(catalog, input.batchId);
+    const delivery = must(deliveries.find(({ destination }) => destination === input.destination));
+    if (delivery.state === 'settled') {
+      const { rowsLoaded, rowsFailed } = delivery;
+      return { outcome: 'settled', rowsLoaded, rowsFailed };
+    }
+    const found = await readManifest(catalog, input.batchId, input.generation);
+    const manifest = must(found, 'the manifest');
+    const context = { dependencies, input, batch, manifest, pins: delivery.pins ?? {} };
+    try {
+      const row = await withDestination(dependencies, input, (open) => loadOnce(context, open));
+      if (row === null) return { outcome: 'waiting', rowsLoaded: 0, rowsFailed: 0 };
+      // Only what reached it says that it is up; other steps may do without.
+      await noteDestinationUp(catalog, input.destination);
+      failpoint('before-settle');
+      return await settleLoaded(dependencies, input, row);
+    } catch (error) {
+      return await explain(context, error);
+    }
+  };
+}
+
+/** Staged files that are gone matter only while the destination lacks the batch. */
+async function loadOnce(context: LoadContext, { destination }: OpenDestination) {
+  try {
+    return await loadStaged(context, destination);
+  } catch (error) {
+    if (!isPipelineError(error, 'extract-lost')) throw error;
+    const { batchId } = context.batch;
+    const [row] = await destination.readLedger([batchId], context.dependencies.signal());
+    if (row) return row;
+    throw error;
+  }
+}
+
+async function loadStaged(context: LoadContext, destination: Destination): Promise<LedgerRow> {
+  const { dependencies, input, batch } = context;
+  const { staging, catalog, progress } = dependencies;
+  const files = await readLoadFiles(staging, input.loadManifest);
+  const loadAttempt = newAttempt();
+  const at = {
+    batchId: batch.batchId,
+    destination: input.destination,
+    source: batch.source,
+    lane: batch.lane,
+    attempt: loadAttempt,
+  };
+  const parts = await openParts(context, files.parts);
+  return loadBatch(
+    destination,
+    {
+      request: toRequest(context, parts, loadAttempt),
+      parts,
+      failuresBefore: await readFailedPlaces(staging, files),
+    },
+    {
+      onRefused: async (failures) =>
+        recordFailures(catalog, at, await withRecords(context, failures)),
+      onProgress: progress.report,
+    },
+  );
+}
+
+async function openParts(
+  { dependencies, input, batch, pins }: LoadContext,
+  files: readonly LoadPartFiles[],
+): Promise<readonly LoadPart[]> {
+  const { catalog, staging } = dependencies;
+  return Promise.all(
+    files.map(async (part) => {
+      const { stream } = part;
+      const version = must(pins[stream], 'the pinned version');
+      const key = { source: batch.source, stream, destination: input.destination, version };
+      const mapping = await readMapping(catalog, key);
+      const ordinals = await readOrdinals(staging, part);
+      return { rows: openEncodedRows(staging, part, mapping), ordinals };
+    }),
+  );
+}
+
+function toRequest(
+  { dependencies, batch, input, manifest, pins }: LoadContext,
+  parts: readonly LoadPart[],
+  loadAttempt: string,
+): LoadRequest {
+  const { batchId, source, lane, from, to } = batch;
+  return {
+    claim: {
+      batchId,
+      source,
+      lane,
+      from,
+      to,
+      extractSha256: manifest.sha256,
+      mapAttempt: input.mapAttempt,
+      loadAttempt,
+      mappingVersions: pins,
+    },
+    tables: parts.map(({ rows }) => rows.mapping.table),
+    write: batch.run === 'live' ? 'append' : 'append-absent',
+    fenceTimeoutMs: dependencies.settings.fenceTimeoutMs,
+    signal: dependencies.signal(),
+  };
+}
+
+/** Refused rows are known by ordinal; their bytes come from the staged extract. */
+async function withRecords(
+  { dependencies, manifest, pins }: LoadContext,
+  failures: readonly EventFailure[],
+): Promise<readonly FailedEvent[]> {
+  const wanted = new Set(failures.map(({ ordinal }) => ordinal));
+  const records = await readStagedRecords(dependencies.staging, extractFile(manifest), wanted);
+  return failures.map((failure) => {
+    const record = must(records.get(failure.ordinal), 'the staged record');
+    return { ...failure, ...record, mappingVersion: pins[record.stream] };
+  });
+}
+
+/** Answers that the workflow acts on; everything else is repeated by Temporal. */
+async function explain(
+  { dependencies, input, batch }: LoadContext,
+  error: unknown,
+): Promise<LoadResult> {
+  const nothing = { rowsLoaded: 0, rowsFailed: 0 };
+  if (isPipelineError(error, 'pin-outdated')) return { outcome: 'pin-outdated', ...nothing };
+  if (isPipelineError(error, 'extract-lost')) return { outcome: 'files-lost', ...nothing };
+  if (!isPipelineError(error, 'ledger-conflict')) throw error;
+  const { kind, message } = error;
+  const { batchId, destination } = input;
+  await setDeliveryState(dependencies.catalog, {
+    batchId,
+    destination,
+    state: 'stopped',
+    kind,
+    message,
+  });
+  await stopLane(dependencies.catalog, { source: batch.source, lane: batch.lane, kind, message });
+  return { outcome: 'stopped', ...nothing };
+}

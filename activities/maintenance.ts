@@ -1,0 +1,61 @@
+import { sourcesWithWork } from '../store/catalog/batches.ts';
+import { reopenWaiting } from '../store/catalog/deliveries.ts';
+import {
+  noteDestinationUp,
+  readDestinationStates,
+  type DestinationState,
+} from '../store/catalog/destinations.ts';
+import { groupsNeedingReview } from '../store/catalog/groups.ts';
+import { runningRestreams } from '../store/catalog/restreams.ts';
+import { listWantedSyncs } from '../store/catalog/wanted-syncs.ts';
+import type { Activities } from './contract.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { maxOpenReviews } from './reviews.ts';
+import { sweepStaging } from './sweep-staging.ts';
+
+export function createReconcile(dependencies: ActivityDependencies): Activities['reconcile'] {
+  const { catalog, engine } = dependencies;
+  return async function reconcile() {
+    const open = await sourcesWithWork(catalog);
+    const sources = new Set([...open, ...(await listWantedSyncs(catalog))]);
+    for (const source of sources) await engine.startSync(source);
+    const restreams = await runningRestreams(catalog);
+    for (const restream of restreams) await engine.startRestream(restream);
+    const groups = await groupsNeedingReview(catalog, maxOpenReviews);
+    for (const group of groups) await engine.startReview(group);
+    return { started: sources.size + restreams.length };
+  };
+}
+
+export function createProbeDestinations(
+  dependencies: ActivityDependencies,
+): Activities['probeDestinations'] {
+  return async function probeDestinations() {
+    const states = await readDestinationStates(dependencies.catalog);
+    const reopened = await Promise.all(states.map((row) => probe(dependencies, row)));
+    return { reopened: reopened.reduce((sum, count) => sum + count, 0) };
+  };
+}
+
+async function probe(
+  { catalog, destinations, signal }: ActivityDependencies,
+  { destination, state }: DestinationState,
+): Promise<number> {
+  if (state !== 'ok') {
+    try {
+      const open = await destinations.open(destination);
+      await open.destination.check(signal());
+    } catch {
+      return 0; // still away, whatever the reason: its deliveries wait, everything else goes on
+    }
+    await noteDestinationUp(catalog, destination);
+  }
+  // Also those that a batch parked between the note above and now.
+  return reopenWaiting(catalog, destination);
+}
+
+export function createSweep(dependencies: ActivityDependencies): Activities['sweep'] {
+  return async function sweep() {
+    return { removedFiles: await sweepStaging(dependencies) };
+  };
+}

@@ -1,0 +1,219 @@
+import { isPipelineError, PipelineError } from '../core/errors.ts';
+import { failpoint } from '../core/failpoints.ts';
+import { failurePolicies, type FailureKind } from '../core/failures.ts';
+import type { ObservedLane, PlanLimits, ReplayableSource } from '../core/source.ts';
+import { batchIdOf } from '../pipeline/batches/batch-id.ts';
+import { listRunnable, type RunnableRow } from '../store/catalog/batches.ts';
+import {
+  insertLane,
+  listLanes,
+  resumeLane,
+  saveMemo,
+  stopLane,
+  type LaneRow,
+} from '../store/catalog/lanes.ts';
+import { currentMappings } from '../store/catalog/mappings.ts';
+import { recordPlan } from '../store/catalog/plans.ts';
+import { syncDone, wantedSince } from '../store/catalog/wanted-syncs.ts';
+import type { Activities, PlanInput, PlanResult, RunnableBatch } from './contract.ts';
+import type { ActivityDependencies, ConfiguredSource } from './dependencies.ts';
+
+type Dependencies = Pick<
+  ActivityDependencies,
+  'catalog' | 'configuration' | 'openSource' | 'settings' | 'staging' | 'signal'
+>;
+
+/** A stream without columns begins with a small batch: it fixes the types, the others wait for it. */
+const firstBatchBytes = 8 * 1024 * 1024;
+/** Ranges cut for one lane in one go; the next call goes on. */
+const maxRanges = 16;
+
+export function createPlanBatches(dependencies: Dependencies): Activities['planBatches'] {
+  const { catalog, configuration } = dependencies;
+  return async function planBatches({ source, window }: PlanInput): Promise<PlanResult> {
+    const configured = await configuration.source(source);
+    const planned = await listRunnable(catalog, { source, window });
+    if (isFull(planned, configured, window)) return { batches: planned.map(summarize) };
+    const since = await wantedSince(catalog, source);
+    const [planning] = await Promise.allSettled([planSource(dependencies, configured)]);
+    // What is planned runs, also when the source, or one lane of it, cannot be planned now.
+    const batches = await listRunnable(catalog, { source, window });
+    if (batches.length > 0) return { batches: batches.map(summarize) };
+    if (planning.status === 'rejected') throw planning.reason;
+    const lookAgainMs = planning.value;
+    if (lookAgainMs !== undefined) return { batches: [], lookAgainMs };
+    if (since !== null) await syncDone(catalog, source, since);
+    return { batches: [] };
+  };
+}
+
+/** Every destination has as much on its way as it may: a plan would bring nothing that can begin. */
+function isFull(
+  planned: readonly RunnableRow[],
+  { pipeline }: ConfiguredSource,
+  window: number,
+): boolean {
+  const onTheWay = (name: string) =>
+    planned.filter(({ destinations }) => destinations.includes(name)).length;
+  return pipeline?.destinations.every((name) => onTheWay(name) >= window) ?? false;
+}
+
+/** Answers in how many milliseconds there may be more, where the source says so. */
+async function planSource(
+  dependencies: Dependencies,
+  configured: ConfiguredSource,
+): Promise<number | undefined> {
+  const { catalog, openSource, signal } = dependencies;
+  const destinations = configured.pipeline?.destinations;
+  if (destinations === undefined) return undefined;
+  await refuseWithoutSpace(dependencies);
+  await using source = await openSource(configured);
+  const known = new Map((await listLanes(catalog, configured.name)).map((row) => [row.lane, row]));
+  const observed = await source.lanes(
+    [...known.values()].map(({ lane, head, memo }) => ({ name: lane, head, memo })),
+    signal(),
+  );
+  const planner = new LanePlanner(dependencies, source, configured.name, destinations);
+  for (const lane of observed) await planner.plan(lane, known.get(lane.name));
+  const seen = new Set(observed.map(({ name }) => name));
+  await resumeGone(
+    dependencies,
+    [...known.values()].filter(({ lane }) => !seen.has(lane)),
+  );
+  planner.throwFirstFault();
+  return planner.lookAgainMs;
+}
+
+/** What stopped a lane is gone with what it was read from. */
+async function resumeGone(
+  { catalog }: Pick<Dependencies, 'catalog'>,
+  gone: readonly LaneRow[],
+): Promise<void> {
+  for (const row of gone) if (!isHeldBack(row)) await resumeLane(catalog, row);
+}
+
+async function refuseWithoutSpace({ staging, settings }: Dependencies): Promise<void> {
+  const free = await staging.freeBytes();
+  if (free >= settings.minFreeBytes) return;
+  const [have, need] = [free, settings.minFreeBytes].map((bytes) => Math.round(bytes / 2 ** 20));
+  throw new PipelineError(
+    'staging-unavailable',
+    `planning waits: ${have} MiB are free where batches are staged, ${need} MiB are needed; free some space`,
+  );
+}
+
+/** Plans lane after lane; a fault of one never keeps the others from being planned. */
+class LanePlanner {
+  readonly #dependencies: Dependencies;
+  readonly #source: ReplayableSource;
+  readonly #name: string;
+  readonly #destinations: readonly string[];
+  #mapped: Set<string> | undefined;
+  #fault: unknown;
+  /** The soonest time at which some lane may have more. */
+  lookAgainMs: number | undefined;
+
+  constructor(
+    dependencies: Dependencies,
+    source: ReplayableSource,
+    name: string,
+    destinations: readonly string[],
+  ) {
+    this.#dependencies = dependencies;
+    this.#source = source;
+    this.#name = name;
+    this.#destinations = destinations;
+  }
+
+  async plan(lane: ObservedLane, known: LaneRow | undefined): Promise<void> {
+    const { catalog } = this.#dependencies;
+    if (isHeldBack(known)) return;
+    try {
+      await this.#planLane(lane, known);
+      if (known?.state === 'stopped')
+        await resumeLane(catalog, { source: this.#name, lane: lane.name });
+    } catch (error) {
+      if (isPipelineError(error) && stopsLane(error.kind)) {
+        const { kind, message } = error;
+        await stopLane(catalog, { source: this.#name, lane: lane.name, kind, message });
+      } else this.#fault ??= error;
+    }
+  }
+
+  throwFirstFault(): void {
+    if (this.#fault !== undefined) throw this.#fault;
+  }
+
+  async #planLane(lane: ObservedLane, known: LaneRow | undefined): Promise<void> {
+    const { catalog, signal } = this.#dependencies;
+    const at = { source: this.#name, lane: lane.name };
+    if (!known) {
+      await insertLane(catalog, { ...at, stream: lane.stream, start: lane.start, memo: lane.memo });
+    }
+    const from = known?.head ?? lane.start;
+    const limits = await this.#limits(lane);
+    const { ranges, memo, lookAgainMs } = await this.#source.plan(lane, from, limits, signal());
+    this.#noteLook(lookAgainMs);
+    if (ranges.length === 0) {
+      if (memo !== known?.memo) await saveMemo(catalog, { ...at, memo, expectedHead: from });
+      return;
+    }
+    if (known?.state === 'stopped') await resumeLane(catalog, at);
+    const planned = ranges.map((range) => ({
+      ...range,
+      batchId: batchIdOf({ run: 'live', ...at, from: range.from, to: range.to }),
+    }));
+    const { stream } = lane;
+    const destinations = this.#destinations;
+    await recordPlan(catalog, { ...at, stream, from, memo, ranges: planned, destinations });
+    failpoint('plan-committed');
+  }
+
+  #noteLook(lookAgainMs: number | undefined): void {
+    if (lookAgainMs === undefined) return;
+    this.lookAgainMs = Math.min(lookAgainMs, this.lookAgainMs ?? lookAgainMs);
+  }
+
+  async #limits({ stream }: ObservedLane): Promise<PlanLimits> {
+    const { maxBatchBytes, maxBatchRecords } = this.#dependencies.settings;
+    const maxRecords = maxBatchRecords;
+    if (stream === undefined || (await this.#isMapped(stream))) {
+      return { maxBytes: maxBatchBytes, maxRecords, maxRanges };
+    }
+    return { maxBytes: Math.min(firstBatchBytes, maxBatchBytes), maxRecords, maxRanges: 1 };
+  }
+
+  /** In some destination: one that is away must not keep the batches of the others small. */
+  async #isMapped(stream: string): Promise<boolean> {
+    if (!this.#mapped) {
+      const { catalog } = this.#dependencies;
+      const source = this.#name;
+      const perDestination = await Promise.all(
+        this.#destinations.map((destination) => currentMappings(catalog, { source, destination })),
+      );
+      this.#mapped = new Set(perDestination.flat().map((mapping) => mapping.stream));
+    }
+    return this.#mapped.has(stream);
+  }
+}
+
+/** A wrong setting holds up the files that it concerns, nothing else. */
+function stopsLane(kind: FailureKind): boolean {
+  return failurePolicies[kind].action === 'stop' || kind === 'invalid-config';
+}
+
+/** Held back until a person decides; other stops are looked at again, the file may have changed. */
+function isHeldBack(lane: LaneRow | undefined): boolean {
+  return (
+    lane?.state === 'paused' || (lane?.state === 'stopped' && lane.stopKind === 'ledger-conflict')
+  );
+}
+
+function summarize(batch: RunnableRow): RunnableBatch {
+  const KiB = batch.plannedBytes / 1024;
+  const size = KiB < 1024 ? `${KiB.toFixed(1)} KiB` : `${(KiB / 1024).toFixed(1)} MiB`;
+  const stream = batch.stream === null ? '' : ` · ${batch.stream}`;
+  const summary = `${batch.source}${stream} · ${size} from ${batch.lane}`.slice(0, 300);
+  const { batchId, destinations } = batch;
+  return { batchId, destinations, summary };
+}

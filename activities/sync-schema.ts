@@ -1,0 +1,171 @@
+import type { Mapping, StreamProfile } from '../core/mapping.ts';
+import { must, PipelineError } from '../core/errors.ts';
+import { planMapping } from '../pipeline/mapping/plan-mapping.ts';
+import { assignTableName, schemaNameOf } from '../pipeline/mapping/names.ts';
+import { readBatch, type BatchRow, type DeliveryRow } from '../store/catalog/batches.ts';
+import type { Transaction } from '../store/catalog/catalog.ts';
+import { hasEarlierUnpinned, pinMappings, renewPins } from '../store/catalog/deliveries.ts';
+import { readManifest } from '../store/catalog/extracts.ts';
+import {
+  currentMapping,
+  currentMappings,
+  insertMapping,
+  lockMappings,
+  logDdl,
+  readMapping,
+} from '../store/catalog/mappings.ts';
+import type { Activities, SyncSchemaInput, SyncSchemaResult } from './contract.ts';
+import type { ActivityDependencies, OpenDestination } from './dependencies.ts';
+import { withDestination } from './with-destination.ts';
+
+interface Context {
+  readonly dependencies: ActivityDependencies;
+  readonly batch: BatchRow;
+  readonly delivery: DeliveryRow;
+  readonly profile: readonly StreamProfile[];
+  readonly destination: OpenDestination;
+}
+
+export function createSyncSchema(dependencies: ActivityDependencies): Activities['syncSchema'] {
+  const { catalog } = dependencies;
+  const applied = new AppliedVersions();
+  return async function syncSchema(input: SyncSchemaInput): Promise<SyncSchemaResult> {
+    const { batch, deliveries } = await readBatch(catalog, input.batchId);
+    const delivery = must(deliveries.find(({ destination }) => destination === input.destination));
+    if (delivery.state === 'settled') return { outcome: 'settled', changes: 0 };
+    const { profile } = must(await readManifest(catalog, input.batchId), 'the manifest');
+    const result = await withDestination(dependencies, input, async (destination) => {
+      const context = { dependencies, batch, delivery, profile, destination };
+      const mappings = await chooseMappings(context, input.renew);
+      const changes = await applyMappings(context, mappings, { applied, force: input.renew });
+      if (delivery.pins === null || input.renew) await pin(context, mappings);
+      return { outcome: 'ready' as const, changes };
+    });
+    return result ?? { outcome: 'waiting', changes: 0 };
+  };
+}
+
+/** The versions that are pinned already, or the newest ones after this batch's profile. */
+async function chooseMappings(context: Context, renew: boolean): Promise<readonly Mapping[]> {
+  const { delivery, batch, dependencies, profile } = context;
+  const { source } = batch;
+  const { destination } = delivery;
+  if (delivery.pins !== null && !renew) {
+    const pins = Object.entries(delivery.pins);
+    return Promise.all(
+      pins.map(([stream, version]) =>
+        readMapping(dependencies.catalog, { source, stream, destination, version }),
+      ),
+    );
+  }
+  await waitForEarlier(context);
+  return dependencies.catalog.transaction(async (tx) => {
+    await lockMappings(tx, { source, destination });
+    const mappings = [];
+    for (const stream of profile) mappings.push(await planStream(tx, context, stream));
+    return mappings;
+  });
+}
+
+/** Types must not depend on timing: the first batches of a stream fix its columns in plan order. */
+async function waitForEarlier({ dependencies, batch, delivery, profile }: Context): Promise<void> {
+  const { source } = batch;
+  const { destination } = delivery;
+  if (batch.run !== 'live') return;
+  const mapped = new Set(
+    (await currentMappings(dependencies.catalog, { source, destination })).map(
+      ({ stream }) => stream,
+    ),
+  );
+  for (const { stream } of profile) {
+    if (mapped.has(stream)) continue;
+    const at = { batchId: batch.batchId, destination, stream };
+    const earlier = await hasEarlierUnpinned(dependencies.catalog, at);
+    if (earlier === null) continue;
+    throw new PipelineError(
+      'earlier-batch-first',
+      `waits for ${earlier}, which fixes the columns of ${stream}`,
+    );
+  }
+}
+
+async function planStream(
+  tx: Transaction,
+  context: Context,
+  profile: StreamProfile,
+): Promise<Mapping> {
+  const { batch, delivery, destination } = context;
+  const { source } = batch;
+  const others = await currentMappings(tx, { source, destination: delivery.destination });
+  const current = others.find(({ stream }) => stream === profile.stream) ?? null;
+  const taken = new Set(others.map(({ table }) => table.name));
+  const plan = planMapping({
+    source,
+    stream: profile.stream,
+    destination: delivery.destination,
+    current,
+    profile,
+    imported: null,
+    naming: destination.naming,
+    schemaName: schemaNameOf(source, destination.naming),
+    tableName: current?.table.name ?? assignTableName(profile.stream, taken, destination.naming),
+  });
+  if (plan.changed) {
+    const reason = plan.changes
+      .map(({ reason: why }) => why)
+      .join('; ')
+      .slice(0, 2000);
+    await insertMapping(tx, plan.mapping, { author: 'automapper', reason });
+  }
+  return plan.mapping;
+}
+
+async function applyMappings(
+  { dependencies, batch, delivery, destination }: Context,
+  mappings: readonly Mapping[],
+  { applied, force }: { applied: AppliedVersions; force: boolean },
+): Promise<number> {
+  let count = 0;
+  const { catalog } = dependencies;
+  for (const mapping of mappings) {
+    if (applied.has(mapping) && !force) continue;
+    const newest = await currentMapping(catalog, mapping);
+    // An older pin must not take back what a newer version did to the table.
+    if (newest && newest.version > mapping.version) continue;
+    const changes = await destination.destination.applyMapping(mapping, dependencies.signal());
+    for (const { statement } of changes) {
+      await logDdl(catalog, {
+        destination: delivery.destination,
+        source: mapping.source,
+        stream: mapping.stream,
+        mappingVersion: mapping.version,
+        statement,
+        batchId: batch.batchId,
+      });
+    }
+    applied.add(mapping);
+    count += changes.length;
+  }
+  return count;
+}
+
+async function pin(context: Context, mappings: readonly Mapping[]): Promise<void> {
+  const { dependencies, batch, delivery } = context;
+  const pins = Object.fromEntries(mappings.map(({ stream, version }) => [stream, version]));
+  const at = { batchId: batch.batchId, destination: delivery.destination, pins };
+  if (delivery.pins === null) await pinMappings(dependencies.catalog, at);
+  else await renewPins(dependencies.catalog, { ...at, replaced: delivery.pins });
+}
+
+/** Versions this worker has seen in the warehouse: spares a look per batch in the steady state. */
+class AppliedVersions {
+  readonly #versions = new Map<string, number>();
+
+  has({ destination, source, stream, version }: Mapping): boolean {
+    return (this.#versions.get(JSON.stringify([destination, source, stream])) ?? 0) >= version;
+  }
+
+  add({ destination, source, stream, version }: Mapping): void {
+    this.#versions.set(JSON.stringify([destination, source, stream]), version);
+  }
+}

@@ -1,0 +1,59 @@
+import type { GroupAnswer } from '../server/contract/failed.ts';
+import type { TableAnswer } from '../server/contract/runs.ts';
+import type { Api } from './api.ts';
+import { printTable } from './print-table.ts';
+import { print } from './print.ts';
+
+/** The short block that `up` ends with: what runs, where, what filled, what to try next. */
+export async function printReadyBlock(api: Api): Promise<void> {
+  const { console: url, temporalUi, temporal, warehouseUrl, home, pid } = api.info;
+  const tables = await api.get<TableAnswer[]>('tables');
+  const groups = await api.get<GroupAnswer[]>('failed/groups');
+  print('');
+  print(`Millrace is ready (pid ${pid}, home ${home})`);
+  print(`  API        ${url}`);
+  print(`  Temporal   ${temporalUi ?? temporal}`);
+  if (warehouseUrl !== null) print(`  warehouse  ${warehouseUrl}`);
+  print('');
+  if (tables.length > 0) {
+    printTables(tables);
+    print('');
+  }
+  printNextSteps(groups, temporalUi);
+}
+
+export function printTables(tables: readonly TableAnswer[]): void {
+  printTable(
+    ['destination', 'table', 'rows', 'failed events'],
+    tables.map(({ destination, schema, table, rowsLoaded, openFailures }) => [
+      destination,
+      `${schema}.${table}`,
+      rowsLoaded,
+      openFailures,
+    ]),
+  );
+}
+
+function printNextSteps(groups: readonly GroupAnswer[], temporalUi: string | null): void {
+  const typed = groups.find(({ field, kind }) => field !== null && kind === 'type-mismatch');
+  const chosen = typed ?? groups[0];
+  const steps: [string, string][] = [];
+  if (chosen) {
+    const id = chosen.groupId.slice(0, 8);
+    const { source, stream, field } = chosen;
+    steps.push(['failed list', 'what could not be loaded, and why']);
+    steps.push([`failed show ${id}`, 'one group, with its events']);
+    if (typed) steps.push([`mapping set ${source} ${stream} ${field} --type text`, 'a wider type']);
+    if (typed) steps.push([`failed retry ${id}`, 'load them, exactly once']);
+  }
+  steps.push(['sync', 'load what is new']);
+  print('What to try next, in a second terminal:');
+  const width = Math.max(...steps.map(([verb]) => verb.length));
+  for (const [verb, what] of steps) print(`  npm run millrace -- ${verb.padEnd(width)}  ${what}`);
+  if (chosen && temporalUi !== null) {
+    print(`Or in Temporal, ${temporalUi}: find MillraceReview="waiting", signal "retry".`);
+  }
+  print(
+    'Ctrl-C, or "npm run millrace -- down", stops everything; the next start goes on from there.',
+  );
+}

@@ -1,0 +1,173 @@
+import type { z } from 'zod';
+import type { Configuration, PipelineSettings } from '../core/configuration.ts';
+import { isPipelineError } from '../core/errors.ts';
+import { destinationModule, sourceModule } from '../connectors/registry.ts';
+import { documentShape, intervalOf, type ConfigurationDocument } from './document-shape.ts';
+
+export interface Problem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** Everything that is wrong with a document, or the configuration that it describes. */
+export async function checkDocument(document: unknown): Promise<{
+  readonly configuration: Configuration | null;
+  readonly problems: readonly Problem[];
+}> {
+  const parsed = documentShape.safeParse(document ?? {});
+  if (!parsed.success) return { configuration: null, problems: toProblems(parsed.error, []) };
+  const problems = [
+    ...(await checkConnectors(parsed.data)),
+    ...checkPipelines(parsed.data),
+    ...checkNames(parsed.data),
+    ...(await checkPlaces(parsed.data)),
+  ];
+  if (problems.length > 0) return { configuration: null, problems };
+  return { configuration: toConfiguration(parsed.data), problems };
+}
+
+function toConfiguration({
+  destinations,
+  sources,
+  pipelines,
+}: ConfigurationDocument): Configuration {
+  const toPipeline = ({ source, destinations: to, schedule }: (typeof pipelines)[string]) => {
+    const settings: PipelineSettings = { source, destinations: to };
+    return schedule === undefined ? settings : { ...settings, everyMs: intervalOf(schedule) };
+  };
+  return {
+    destinations,
+    sources,
+    pipelines: Object.fromEntries(
+      Object.entries(pipelines).map(([name, pipeline]) => [name, toPipeline(pipeline)]),
+    ),
+  };
+}
+
+async function checkConnectors({ destinations, sources }: ConfigurationDocument) {
+  const problems: Problem[] = [];
+  for (const [name, block] of Object.entries(sources)) {
+    problems.push(...(await checkBlock(['sources', name], block, sourceModule)));
+  }
+  for (const [name, block] of Object.entries(destinations)) {
+    problems.push(...(await checkBlock(['destinations', name], block, destinationModule)));
+  }
+  return problems;
+}
+
+async function checkBlock(
+  path: readonly string[],
+  { type, ...settings }: { type: string; [setting: string]: unknown },
+  find: (type: string) => Promise<{ readonly settings: z.ZodType }>,
+): Promise<readonly Problem[]> {
+  try {
+    const result = (await find(type)).settings.safeParse(settings);
+    return result.success ? [] : toProblems(result.error, path);
+  } catch (error) {
+    if (!isPipelineError(error)) throw error;
+    return [{ path: [...path, 'type'], message: error.message }];
+  }
+}
+
+function checkPipelines({ destinations, sources, pipelines }: ConfigurationDocument) {
+  const problems: Problem[] = [];
+  const owners = new Map<string, string>();
+  for (const [name, pipeline] of Object.entries(pipelines)) {
+    const at = (...rest: (string | number)[]) => ['pipelines', name, ...rest];
+    const { source } = pipeline;
+    if (!Object.hasOwn(sources, source)) {
+      problems.push({
+        path: at('source'),
+        message: missing('source', source, Object.keys(sources)),
+      });
+    }
+    const owner = owners.get(source);
+    if (owner !== undefined) {
+      const message = `source ${source} belongs to pipeline ${owner} already: one source, one pipeline`;
+      problems.push({ path: at('source'), message });
+    }
+    owners.set(source, name);
+    for (const [index, destination] of pipeline.destinations.entries()) {
+      if (Object.hasOwn(destinations, destination)) continue;
+      const message = missing('destination', destination, Object.keys(destinations));
+      problems.push({ path: at('destinations', index), message });
+    }
+    if (new Set(pipeline.destinations).size < pipeline.destinations.length) {
+      problems.push({ path: at('destinations'), message: 'a destination stands here twice' });
+    }
+  }
+  return problems;
+}
+
+/** Sources give schemas their names: `a-b` and `a_b` would share one. */
+function checkNames({ sources }: ConfigurationDocument): readonly Problem[] {
+  const folded = new Map<string, string>();
+  return Object.keys(sources).flatMap((name) => {
+    const key = name.replaceAll(/[-_]+/g, '_').replace(/_$/, '');
+    const other = folded.get(key);
+    folded.set(key, name);
+    if (other === undefined) return [];
+    return [
+      { path: ['sources', name], message: `is too like source ${other}: their tables would meet` },
+    ];
+  });
+}
+
+async function checkPlaces({ destinations }: ConfigurationDocument): Promise<readonly Problem[]> {
+  const places = new Map<string, string>();
+  const problems: Problem[] = [];
+  for (const [name, { type, ...settings }] of Object.entries(destinations)) {
+    const module = await destinationModule(type).catch(() => null);
+    const parsed = module?.settings.safeParse(settings);
+    const place = parsed?.success ? module?.placeOf(parsed.data) : null;
+    if (place === null || place === undefined) continue;
+    const other = places.get(place);
+    places.set(place, name);
+    if (other === undefined) continue;
+    const message = `is in one database with destination ${other}: give each its own`;
+    problems.push({ path: ['destinations', name], message });
+  }
+  return problems;
+}
+
+function missing(what: string, name: string, known: readonly string[]): string {
+  const close = nearest(name, known);
+  const list = known.length === 0 ? 'none is configured' : `there are ${known.join(', ')}`;
+  return `there is no ${what} ${name}: ${close === undefined ? list : `did you mean ${close}?`}`;
+}
+
+function toProblems(error: z.ZodError, prefix: readonly (string | number)[]): Problem[] {
+  return error.issues.flatMap((issue) => {
+    const path = [...prefix, ...issue.path.filter((part) => typeof part !== 'symbol')];
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({ path: [...path, key], message: `unknown setting ${key}` }));
+    }
+    if (issue.code === 'invalid_key') {
+      const reason = issue.issues.map(({ message }) => message).join(', ');
+      return [{ path, message: `the name ${reason}` }];
+    }
+    return [{ path, message: issue.message }];
+  });
+}
+
+/** The known word that a mistyped one is likely to be. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const ranked = known
+    .map((candidate) => ({ candidate, distance: editDistance(word, candidate) }))
+    .filter(({ candidate, distance }) => distance <= Math.max(1, candidate.length / 3))
+    .sort((a, b) => a.distance - b.distance);
+  return ranked[0]?.candidate;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const swap = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(swap, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}

@@ -1,0 +1,49 @@
+import type { ZodType } from 'zod';
+import type { Destination } from '../../core/destination.ts';
+import type { NamingRule, RowEncoding } from '../../core/mapping.ts';
+import type { ReplayableSource } from '../../core/source.ts';
+
+/**
+ * Settings of a connector, checked by its schema. `type` is the registry's and is taken off before;
+ * every other key of the block in `millrace.yaml` arrives here.
+ */
+export type SettingsSchema<Settings> = ZodType<Settings>;
+
+export interface SourceContext {
+  /** Name of the source in the configuration. */
+  readonly name: string;
+  /** Folder of the configuration file: relative paths begin here. */
+  readonly configDir: string;
+  /** Milliseconds since 1970. */
+  now(): number;
+}
+
+/** One kind of source: what `type:` in `millrace.yaml` chooses. */
+export interface SourceModule<Settings = unknown> {
+  readonly settings: SettingsSchema<Settings>;
+  /** @throws PipelineError `invalid-config`, `source-unavailable` */
+  open(settings: Settings, context: SourceContext): Promise<ReplayableSource>;
+}
+
+export interface DestinationContext {
+  /** Name of the destination in the configuration. */
+  readonly name: string;
+  /** Born with the catalog; part of every ledger key. */
+  readonly installation: string;
+  /** Its database in the embedded server, for connectors whose settings name none. */
+  readonly defaultUrl?: string | undefined;
+}
+
+/** One kind of destination. `naming` and `encoding` are pure: threads use them without connecting. */
+export interface DestinationModule<Settings = unknown> {
+  readonly settings: SettingsSchema<Settings>;
+  readonly naming: NamingRule;
+  readonly encoding: RowEncoding;
+  /** @throws PipelineError `invalid-config` when nothing says where it is */
+  open(settings: Settings, context: DestinationContext): Promise<Destination>;
+  /**
+   * Where the rows will be, as text that is equal for two destinations in one place. Null: in the
+   * embedded server.
+   */
+  placeOf(settings: Settings): string | null;
+}

@@ -1,0 +1,125 @@
+import type {
+  AppliedChange,
+  Destination,
+  LedgerRow,
+  LoadRequest,
+  LoadTransaction,
+  SchemaChange,
+  TableColumn,
+} from '../../core/destination.ts';
+import { PipelineError } from '../../core/errors.ts';
+import type { FieldType } from '../../core/field-types.ts';
+import { extraColumn, metadataColumns, type Mapping, type TableName } from '../../core/mapping.ts';
+import { MemoryLoad } from './load.ts';
+import { tableKey, type MemoryDestinationOptions } from './warehouse.ts';
+
+type Column = SchemaChange['columns'][number] & { readonly by?: 'automapper' | 'person' };
+
+const widenings: readonly (readonly [from: FieldType, to: FieldType])[] = [
+  ['int64', 'decimal'],
+  ['date', 'timestamp'],
+];
+
+/** The reference of a destination. See `core/destination.ts`. */
+export class MemoryDestination implements Destination {
+  readonly capabilities = { writeModes: ['append'] } as const;
+  readonly #options: MemoryDestinationOptions;
+
+  constructor(options: MemoryDestinationOptions) {
+    this.#options = options;
+  }
+
+  async check(_signal: AbortSignal): Promise<void> {
+    this.#options.warehouse.assertReachable();
+  }
+
+  async prepare(_signal: AbortSignal): Promise<void> {
+    this.#options.warehouse.assertReachable();
+  }
+
+  async describeTable(
+    table: TableName,
+    _signal: AbortSignal,
+  ): Promise<readonly TableColumn[] | null> {
+    this.#options.warehouse.assertReachable();
+    return this.#options.warehouse.table(table)?.columns ?? null;
+  }
+
+  async applyMapping(mapping: Mapping, _signal: AbortSignal): Promise<readonly AppliedChange[]> {
+    const { warehouse, installation } = this.#options;
+    warehouse.assertReachable();
+    const owner = warehouse.foreignOwner(mapping.table, installation);
+    if (owner !== undefined) {
+      throw new PipelineError(
+        'schema-rejected',
+        `table ${tableKey(mapping.table)} was loaded by another installation (${owner})`,
+      );
+    }
+    const changes = planChanges(mapping, warehouse.table(mapping.table)?.columns);
+    const table = warehouse.table(mapping.table) ?? warehouse.createTable(mapping.table);
+    for (const { columns } of changes) table.columns = merge(table.columns, columns);
+    return changes.map((change) => ({ change, statement: describe(change) }));
+  }
+
+  async readLedger(
+    batchIds: readonly string[],
+    _signal: AbortSignal,
+  ): Promise<readonly LedgerRow[]> {
+    const { warehouse, installation, name } = this.#options;
+    warehouse.assertReachable();
+    return warehouse
+      .ledgerOf(installation, name)
+      .filter(({ batchId }) => batchIds.includes(batchId));
+  }
+
+  async beginLoad(request: LoadRequest): Promise<LoadTransaction> {
+    request.signal.throwIfAborted();
+    this.#options.warehouse.assertReachable();
+    return new MemoryLoad(this.#options, request);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+function planChanges(
+  { table, columns, extra }: Mapping,
+  standing: readonly TableColumn[] | undefined,
+): readonly SchemaChange[] {
+  const wanted: Column[] = [...metadataColumns, ...columns];
+  if (extra) wanted.push({ column: extraColumn, type: 'json' });
+  if (!standing) return [{ table, kind: 'create-table', columns: wanted.map(plain) }];
+  const types = new Map(standing.map(({ column, type }) => [column, type]));
+  const changes: SchemaChange[] = [
+    {
+      table,
+      kind: 'add-column',
+      columns: wanted.filter(({ column }) => !types.has(column)).map(plain),
+    },
+    {
+      table,
+      kind: 'widen-column',
+      columns: wanted.filter((column) => mayChange(column, types.get(column.column))).map(plain),
+    },
+  ];
+  return changes.filter((change) => change.columns.length > 0);
+}
+
+function plain({ column, type }: Column) {
+  return { column, type };
+}
+
+function mayChange({ type, by }: Column, standing: string | undefined): boolean {
+  if (standing === undefined || standing === type) return false;
+  return by === 'person' || widenings.some(([from, to]) => from === standing && to === type);
+}
+
+function merge(standing: readonly TableColumn[], changed: readonly TableColumn[]): TableColumn[] {
+  const columns = new Map(standing.map((column) => [column.column, column]));
+  for (const column of changed) columns.set(column.column, column);
+  return [...columns.values()];
+}
+
+function describe({ kind, table, columns }: SchemaChange): string {
+  const list = columns.map(({ column, type }) => `${column} ${type}`).join(', ');
+  return `${kind} ${tableKey(table)}: ${list}`;
+}

@@ -1,0 +1,148 @@
+import type {
+  CopyResult,
+  EncodedRows,
+  LedgerCounts,
+  LedgerRow,
+  LoadRequest,
+  LoadTransaction,
+} from '../../core/destination.ts';
+import { must, PipelineError } from '../../core/errors.ts';
+import { extraColumn } from '../../core/mapping.ts';
+import { decodeRows } from './encoding.ts';
+import { fits } from './values.ts';
+import {
+  tableKey,
+  type MemoryDestinationOptions,
+  type MemoryRow,
+  type MemoryTable,
+} from './warehouse.ts';
+
+/** One load. Its rows are its own until `commit`; then they appear at once, with the ledger row. */
+export class MemoryLoad implements LoadTransaction {
+  readonly #options: MemoryDestinationOptions;
+  readonly #request: LoadRequest;
+  readonly #rows: { readonly table: MemoryTable; readonly row: MemoryRow }[] = [];
+  #ledgerRow: LedgerRow | undefined;
+  /** Committed, rolled back, or ended by another attempt. */
+  #over = false;
+
+  constructor(options: MemoryDestinationOptions, request: LoadRequest) {
+    this.#options = options;
+    this.#request = request;
+  }
+
+  async fence(): Promise<void> {
+    const { locks } = this.#options.warehouse;
+    const { installation, name } = this.#options;
+    const { claim, fenceTimeoutMs, signal } = this.#request;
+    const fence = `fence ${JSON.stringify([installation, name, claim.batchId])}`;
+    while (!this.#take(fence, true)) {
+      const patience = AbortSignal.timeout(fenceTimeoutMs);
+      await locks.change(AbortSignal.any([signal, patience])).catch(() => undefined);
+      signal.throwIfAborted();
+      if (patience.aborted) locks.holders(fence).forEach((holder) => (holder as MemoryLoad).#end());
+    }
+  }
+
+  async lockTables(): Promise<void> {
+    const exclusive = this.#request.write === 'append-absent';
+    const names = [...new Set(this.#request.tables.map(tableKey))].sort();
+    for (const name of names) {
+      this.#assertOpen();
+      const hold = { owner: this, exclusive };
+      await this.#options.warehouse.locks.take(`table ${name}`, hold, this.#request.signal);
+    }
+  }
+
+  async claim(): Promise<LedgerRow | null> {
+    this.#assertOpen();
+    const { warehouse, installation, name } = this.#options;
+    const { claim } = this.#request;
+    const standing = warehouse
+      .ledgerOf(installation, name)
+      .find(({ batchId }) => batchId === claim.batchId);
+    return standing ?? null;
+  }
+
+  async copy(rows: EncodedRows, from: number, to: number): Promise<CopyResult> {
+    this.#assertOpen();
+    const table = this.#options.warehouse.table(rows.mapping.table);
+    const known = new Set(table?.columns.map(({ column }) => column));
+    if (!table || !rows.mapping.columns.every(({ column }) => known.has(column))) {
+      throw new PipelineError('pin-outdated', 'the table is not as it was mapped');
+    }
+    const decoded = await this.#decode(rows, from, to);
+    this.#assertOpen();
+    for (const [at, row] of decoded.entries()) {
+      const wrong = table.columns.find(({ column, type }) => !fits(row.get(column) ?? null, type));
+      if (!wrong) continue;
+      const message = `column ${wrong.column}: the value does not fit`;
+      return { ok: false, row: from + at, column: wrong.column, sqlState: '22008', message };
+    }
+    const added = decoded.filter((row) => this.#isWanted(table, row));
+    this.#rows.push(...added.map((row) => ({ table, row })));
+    return { ok: true, loaded: added.length, duplicate: decoded.length - added.length };
+  }
+
+  async conclude(counts: LedgerCounts): Promise<LedgerRow> {
+    this.#assertOpen();
+    const loadedAt = new Date().toISOString();
+    return (this.#ledgerRow = { ...this.#request.claim, ...counts, loadedAt });
+  }
+
+  async commit(): Promise<void> {
+    this.#assertOpen();
+    const { warehouse, installation, name: destination } = this.#options;
+    const row = must(this.#ledgerRow, 'the concluded ledger row');
+    for (const { table, row: added } of this.#rows) {
+      table.rows.push(new Map([...added, ['_loaded_at', row.loadedAt]]));
+    }
+    warehouse.addToLedger({ installation, destination, row });
+    this.#end();
+    if (!warehouse.takeFault()) return;
+    throw new PipelineError('destination-unavailable', 'the answer to the commit was lost');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end();
+  }
+
+  #take(name: string, exclusive: boolean): boolean {
+    this.#assertOpen();
+    return this.#options.warehouse.locks.tryTake(name, { owner: this, exclusive });
+  }
+
+  async #decode(rows: EncodedRows, from: number, to: number): Promise<MemoryRow[]> {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of rows.read(from, to)) {
+      this.#request.signal.throwIfAborted();
+      chunks.push(chunk);
+    }
+    const { mapping } = rows;
+    const columns = ['_event_id', '_batch_id', ...mapping.columns.map(({ column }) => column)];
+    if (mapping.extra) columns.push(extraColumn);
+    return decodeRows(Buffer.concat(chunks).toString()).map(
+      (cells) => new Map(columns.map((column, at) => [column, cells[at] ?? null])),
+    );
+  }
+
+  #isWanted(table: MemoryTable, row: MemoryRow): boolean {
+    if (this.#request.write === 'append') return true;
+    const id = row.get('_event_id');
+    const mine = this.#rows.filter((added) => added.table === table).map((added) => added.row);
+    return ![...table.rows, ...mine].some((present) => present.get('_event_id') === id);
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#rows.length = 0;
+    this.#options.warehouse.locks.releaseAll(this);
+  }
+
+  #assertOpen(): void {
+    this.#request.signal.throwIfAborted();
+    this.#options.warehouse.assertReachable();
+    if (!this.#over) return;
+    throw new PipelineError('destination-unavailable', 'this load was ended');
+  }
+}

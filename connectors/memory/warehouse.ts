@@ -1,0 +1,77 @@
+import type { LedgerRow, TableColumn } from '../../core/destination.ts';
+import { PipelineError } from '../../core/errors.ts';
+import type { TableName } from '../../core/mapping.ts';
+import { Locks } from './locks.ts';
+
+export type MemoryRow = ReadonlyMap<string, string | null>;
+
+export interface MemoryTable {
+  columns: readonly TableColumn[];
+  readonly rows: MemoryRow[];
+}
+
+interface LedgerEntry {
+  readonly installation: string;
+  readonly destination: string;
+  readonly row: LedgerRow;
+}
+
+/** What is durable: tables and the ledger. Several destinations may connect to one warehouse. */
+export class MemoryWarehouse {
+  readonly locks = new Locks();
+  readonly #tables = new Map<string, MemoryTable>();
+  readonly #ledger: LedgerEntry[] = [];
+  #faults: 'fail-after-write'[] = [];
+  reachable = true;
+
+  /** The next commit succeeds, and its answer is lost. */
+  failAfterWrite(): void {
+    this.#faults.push('fail-after-write');
+  }
+
+  takeFault(): boolean {
+    return this.#faults.pop() !== undefined;
+  }
+
+  assertReachable(): void {
+    if (this.reachable) return;
+    throw new PipelineError('destination-unavailable', 'the warehouse is away: bring it back');
+  }
+
+  table(name: TableName): MemoryTable | undefined {
+    return this.#tables.get(tableKey(name));
+  }
+
+  createTable(name: TableName): MemoryTable {
+    const table: MemoryTable = { columns: [], rows: [] };
+    this.#tables.set(tableKey(name), table);
+    return table;
+  }
+
+  ledgerOf(installation: string, destination: string): readonly LedgerRow[] {
+    return this.#ledger
+      .filter((entry) => entry.installation === installation && entry.destination === destination)
+      .map(({ row }) => row);
+  }
+
+  addToLedger(entry: LedgerEntry): void {
+    this.#ledger.push(entry);
+  }
+
+  /** Another installation that loaded a table. */
+  foreignOwner(table: TableName, installation: string): string | undefined {
+    return this.#ledger.find(
+      (entry) => entry.installation !== installation && tableKey(table) in entry.row.tables,
+    )?.installation;
+  }
+}
+
+export interface MemoryDestinationOptions {
+  readonly warehouse: MemoryWarehouse;
+  readonly name: string;
+  readonly installation: string;
+}
+
+export function tableKey({ schema, name }: TableName): string {
+  return `${schema}.${name}`;
+}

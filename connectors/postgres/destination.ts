@@ -1,0 +1,90 @@
+import type {
+  AppliedChange,
+  Destination,
+  LedgerRow,
+  LoadRequest,
+  LoadTransaction,
+  TableColumn,
+} from '../../core/destination.ts';
+import { PipelineError } from '../../core/errors.ts';
+import type { Mapping, TableName } from '../../core/mapping.ts';
+import { PostgresConnections } from './connection.ts';
+import { ensureDatabase } from './ensure-database.ts';
+import { prepareLedger, selectLedger, type LedgerKey } from './ledger.ts';
+import { PostgresLoad } from './load-transaction.ts';
+import { applyMapping, describeTable } from './schema.ts';
+
+const maxConnections = 12;
+
+export interface PostgresDestinationOptions {
+  readonly url: string;
+  readonly name: string;
+  readonly installation: string;
+  /** In the embedded server: `prepare` makes the database where it is missing. */
+  readonly embedded: boolean;
+}
+
+/** A PostgreSQL database (15 or newer) as a warehouse. */
+export class PostgresDestination implements Destination {
+  readonly capabilities = { writeModes: ['append'] } as const;
+  readonly #connections: PostgresConnections;
+  readonly #ledger: LedgerKey;
+  readonly #embeddedUrl: string | null;
+
+  constructor({ url, name, installation, embedded }: PostgresDestinationOptions) {
+    this.#embeddedUrl = embedded ? url : null;
+    this.#connections = new PostgresConnections(url, maxConnections);
+    this.#ledger = { installation, destination: name };
+  }
+
+  async check(signal: AbortSignal): Promise<void> {
+    const [row] = await this.#connections.query<{ may: boolean; readonly: boolean }>(
+      `SELECT has_database_privilege(current_database(), 'CREATE') AS may,
+              pg_is_in_recovery() AS readonly`,
+      [],
+      signal,
+    );
+    const { place } = this.#connections;
+    if (row?.readonly) {
+      throw new PipelineError('destination-unavailable', `the warehouse ${place} is read-only now`);
+    }
+    if (row?.may) return;
+    throw new PipelineError(
+      'invalid-config',
+      `the role may not create schemas at ${place}: GRANT CREATE ON DATABASE to it`,
+    );
+  }
+
+  async prepare(signal: AbortSignal): Promise<void> {
+    if (this.#embeddedUrl !== null) await ensureDatabase(this.#embeddedUrl, signal);
+    await this.#connections.run(signal, prepareLedger);
+  }
+
+  async describeTable(
+    table: TableName,
+    signal: AbortSignal,
+  ): Promise<readonly TableColumn[] | null> {
+    return this.#connections.run(signal, (client) => describeTable(client, table));
+  }
+
+  async applyMapping(mapping: Mapping, signal: AbortSignal): Promise<readonly AppliedChange[]> {
+    return this.#connections.run(signal, (client) => applyMapping(client, mapping, this.#ledger));
+  }
+
+  async readLedger(
+    batchIds: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly LedgerRow[]> {
+    return this.#connections.run(signal, (client) => selectLedger(client, this.#ledger, batchIds));
+  }
+
+  async beginLoad(request: LoadRequest): Promise<LoadTransaction> {
+    const leased = await this.#connections.connect(request.signal);
+    const { place } = this.#connections;
+    return PostgresLoad.begin({ ...leased, ledger: this.#ledger, request, place });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#connections[Symbol.asyncDispose]();
+  }
+}

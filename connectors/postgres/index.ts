@@ -1,0 +1,17 @@
+import type { DestinationModule } from '../kit/connector-module.ts';
+import { PostgresDestination } from './destination.ts';
+import { copyTextEncoding } from './encoding.ts';
+import { postgresNaming } from './naming.ts';
+import { placeOf, postgresSettings, requireUrl, type PostgresSettings } from './settings.ts';
+
+export const postgresDestination: DestinationModule<PostgresSettings> = {
+  settings: postgresSettings,
+  naming: postgresNaming,
+  encoding: copyTextEncoding,
+  placeOf,
+  async open(settings, { name, installation, defaultUrl }) {
+    const url = requireUrl(settings, name, defaultUrl);
+    const embedded = settings.url === undefined;
+    return new PostgresDestination({ url, name, installation, embedded });
+  },
+};

@@ -1,0 +1,234 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pipeline } from 'node:stream/promises';
+import { Readable } from 'node:stream';
+import type pg from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
+import type {
+  CopyResult,
+  EncodedRows,
+  LedgerCounts,
+  LedgerRow,
+  LoadRequest,
+  LoadTransaction,
+} from '../../core/destination.ts';
+import { failpoint } from '../../core/failpoints.ts';
+import { extraColumn, type Mapping, type TableName } from '../../core/mapping.ts';
+import type { Lease, LeasedClient } from './connection.ts';
+import { isInfrastructure, sqlStateOf, toDestinationError, toRefusal } from './errors.ts';
+import { completeLedger, insertLedger, selectLedger, type LedgerKey } from './ledger.ts';
+import { quoteLiteral, quoteName, quoteTable } from './sql-names.ts';
+
+const fencePollMs = 100;
+/** Waiting longer for a table is the infrastructure's fault: the load is tried again. */
+const lockTimeout = '30s';
+
+export interface LoadSession extends LeasedClient {
+  readonly ledger: LedgerKey;
+  readonly request: LoadRequest;
+  readonly place: string;
+}
+
+/** One load as one PostgreSQL transaction. See `core/destination.ts` for the order of calls. */
+export class PostgresLoad implements LoadTransaction {
+  readonly #client: pg.PoolClient;
+  readonly #ledger: LedgerKey;
+  readonly #request: LoadRequest;
+  readonly #place: string;
+  readonly #lease: Lease;
+  readonly #fenceName: string;
+  #open = false;
+
+  private constructor({ client, lease, ledger, request, place }: LoadSession) {
+    this.#client = client;
+    this.#ledger = ledger;
+    this.#request = request;
+    this.#place = place;
+    this.#lease = lease;
+    this.#fenceName = fenceName(ledger, request.claim.batchId);
+  }
+
+  static async begin(session: LoadSession): Promise<PostgresLoad> {
+    const load = new PostgresLoad(session);
+    try {
+      await load.#query('BEGIN');
+      load.#open = true;
+      await load.#query(`SET LOCAL lock_timeout = '${lockTimeout}'`);
+      // A deferred check would fail at COMMIT, where no row can be told from the others.
+      await load.#query('SET CONSTRAINTS ALL IMMEDIATE');
+      await load.#query(`SET LOCAL application_name = ${quoteLiteral(load.#fenceName)}`);
+      return load;
+    } catch (error) {
+      await load[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async fence(): Promise<void> {
+    let deadline = Date.now() + this.#request.fenceTimeoutMs;
+    while (!(await this.#tryFence())) {
+      await sleep(fencePollMs, undefined, { signal: this.#request.signal });
+      if (Date.now() < deadline) continue;
+      await this.#endOlderAttempt();
+      deadline = Date.now() + this.#request.fenceTimeoutMs;
+    }
+  }
+
+  async lockTables(): Promise<void> {
+    const names = [...new Set(this.#request.tables.map(({ schema, name }) => `${schema}.${name}`))];
+    const shared = this.#request.write === 'append' ? '_shared' : '';
+    for (const name of names.sort()) {
+      await this.#query(`SELECT pg_advisory_xact_lock${shared}(hashtextextended($1, 2))`, [name]);
+    }
+  }
+
+  async claim(): Promise<LedgerRow | null> {
+    return this.#guard(async () => {
+      const { claim } = this.#request;
+      if (await insertLedger(this.#client, this.#ledger, claim)) return null;
+      const [row] = await selectLedger(this.#client, this.#ledger, [claim.batchId]);
+      return row ?? null;
+    });
+  }
+
+  async copy(rows: EncodedRows, from: number, to: number): Promise<CopyResult> {
+    await this.#query('SAVEPOINT part');
+    try {
+      const loaded = await this.#insert(rows, from, to);
+      await this.#query('RELEASE SAVEPOINT part');
+      return { ok: true, loaded, duplicate: to - from - loaded };
+    } catch (error) {
+      const sqlState = sqlStateOf(error);
+      if (sqlState === undefined || sqlState.startsWith('42') || isInfrastructure(error)) {
+        throw this.#translate(error);
+      }
+      // Released too: savepoints that stay would lie one in the other, thousands deep.
+      await this.#query('ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part');
+      return toRefusal(error, from);
+    }
+  }
+
+  async conclude(counts: LedgerCounts): Promise<LedgerRow> {
+    const { batchId } = this.#request.claim;
+    return this.#guard(() => completeLedger(this.#client, { ...this.#ledger, batchId }, counts));
+  }
+
+  async commit(): Promise<void> {
+    await this.#query('COMMIT');
+    this.#open = false;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#open && !this.#lease.broken) {
+      await this.#client.query('ROLLBACK').catch(() => void (this.#lease.broken = true));
+    }
+    this.#open = false;
+    this.#lease.release();
+  }
+
+  async #tryFence(): Promise<boolean> {
+    const { rows } = await this.#query<{ taken: boolean }>(
+      'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 3)) AS taken',
+      [this.#fenceName],
+    );
+    return rows[0]?.taken === true;
+  }
+
+  /** A stopped process inside COPY would hold its locks for ever. */
+  async #endOlderAttempt(): Promise<void> {
+    await this.#query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE application_name = $1 AND pid <> pg_backend_pid() AND backend_start IS NOT NULL
+          AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)`,
+      [this.#fenceName],
+    );
+  }
+
+  async #insert(rows: EncodedRows, from: number, to: number): Promise<number> {
+    const { mapping } = rows;
+    const columns = columnList(mapping);
+    if (this.#request.write === 'append') {
+      return this.#copyInto(quoteTable(mapping.table), columns, rows.read(from, to));
+    }
+    const stage = await this.#createStage(mapping.table);
+    await this.#copyInto(stage, columns, rows.read(from, to));
+    const { rowCount } = await this.#client.query(
+      `INSERT INTO ${quoteTable(mapping.table)} (${columns})
+       SELECT ${columns} FROM ${stage} AS staged
+        WHERE NOT EXISTS (SELECT FROM ${quoteTable(mapping.table)} AS present
+                           WHERE present._event_id = staged._event_id)`,
+    );
+    return rowCount ?? 0;
+  }
+
+  /** An empty temporary table of the same shape, gone with the transaction. */
+  async #createStage(table: TableName): Promise<string> {
+    const name = quoteName(`millrace_${shortHash(`${table.schema}.${table.name}`)}`);
+    await this.#client.query(
+      `CREATE TEMPORARY TABLE IF NOT EXISTS ${name} (LIKE ${quoteTable(table)} INCLUDING DEFAULTS)
+       ON COMMIT DROP`,
+    );
+    await this.#client.query(`TRUNCATE ${name}`);
+    return name;
+  }
+
+  async #copyInto(
+    target: string,
+    columns: string,
+    content: AsyncIterable<Uint8Array>,
+  ): Promise<number> {
+    const sql = `COPY ${target} (${columns}) FROM STDIN WITH (FORMAT text, ENCODING 'UTF8')`;
+    const stream = this.#client.query(copyFrom(sql));
+    await pipeline(Readable.from(announceMiddle(content), { objectMode: false }), stream);
+    return stream.rowCount;
+  }
+
+  #query<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]) {
+    return this.#guard(() => this.#client.query<Row>(sql, values));
+  }
+
+  async #guard<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      throw this.#translate(error);
+    }
+  }
+
+  #translate(error: unknown): unknown {
+    if (isInfrastructure(error)) this.#lease.broken = true;
+    return this.#request.signal.aborted
+      ? this.#request.signal.reason
+      : toDestinationError(error, this.#place);
+  }
+}
+
+async function* announceMiddle(content: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  let first = true;
+  for await (const chunk of content) {
+    if (!first) {
+      yield chunk;
+      continue;
+    }
+    first = false;
+    const middle = chunk.length >> 1;
+    yield chunk.subarray(0, middle);
+    failpoint('copy-middle');
+    yield chunk.subarray(middle);
+  }
+}
+
+function columnList(mapping: Mapping): string {
+  const names = ['_event_id', '_batch_id', ...mapping.columns.map(({ column }) => column)];
+  if (mapping.extra) names.push(extraColumn);
+  return names.map(quoteName).join(', ');
+}
+
+/** Names the session of a load too: at most 63 bytes. */
+function fenceName({ installation, destination }: LedgerKey, batchId: string): string {
+  return `millrace-load-${shortHash(JSON.stringify([installation, destination, batchId]))}`;
+}
+
+function shortHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+}

@@ -1,0 +1,160 @@
+import type pg from 'pg';
+import type { AppliedChange, SchemaChange, TableColumn } from '../../core/destination.ts';
+import { PipelineError } from '../../core/errors.ts';
+import { failpoint } from '../../core/failpoints.ts';
+import {
+  extraColumn,
+  metadataColumns,
+  type ColumnMapping,
+  type Mapping,
+  type TableName,
+} from '../../core/mapping.ts';
+import { isWidening, toColumnType, toConversion } from './column-types.ts';
+import { isInfrastructure, rejected, sqlStateOf } from './errors.ts';
+import { foreignOwner, type LedgerKey } from './ledger.ts';
+import { quoteName, quoteTable } from './sql-names.ts';
+
+/** How long a change may wait for readers and loads to finish; then it is tried again later. */
+const lockTimeout = '5s';
+/** A process that stands still in the middle of a change must not keep the table locked. */
+const idleTimeout = '5s';
+
+type Column = Pick<ColumnMapping, 'column' | 'type'> & {
+  readonly by?: ColumnMapping['by'];
+  /** Its type in the table, where it is there. */
+  readonly standing?: string | undefined;
+};
+
+interface PlannedChange extends SchemaChange {
+  readonly columns: readonly Column[];
+}
+
+export async function describeTable(
+  client: pg.ClientBase,
+  table: TableName,
+): Promise<readonly TableColumn[] | null> {
+  const { rows } = await client.query<TableColumn>(
+    `SELECT a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type
+       FROM pg_attribute a
+       JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')
+        AND a.attnum > 0 AND NOT a.attisdropped
+      ORDER BY a.attnum`,
+    [table.schema, table.name],
+  );
+  return rows.length === 0 ? null : rows;
+}
+
+/** Brings one table to where the mapping fits, in one transaction. See `core/destination.ts`. */
+export async function applyMapping(
+  client: pg.ClientBase,
+  mapping: Mapping,
+  ledger: LedgerKey,
+): Promise<readonly AppliedChange[]> {
+  const name = `${mapping.table.schema}.${mapping.table.name}`;
+  const standing = await describeTable(client, mapping.table);
+  if (standing) await refuseForeignTable(client, ledger, name);
+  if (standing && planChanges(mapping, standing).length === 0) return [];
+  try {
+    await client.query('BEGIN'); // on any error the connection goes, and with it the transaction
+    await client.query(`SET LOCAL idle_in_transaction_session_timeout = '${idleTimeout}'`);
+    await client.query(
+      `SET LOCAL lock_timeout = '${lockTimeout}'; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'`,
+    );
+    await client.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 1))`, [name]);
+    await refuseForeignTable(client, ledger, name);
+    const changes = await changeTable(client, mapping);
+    failpoint('table-changed');
+    await client.query('COMMIT');
+    return changes;
+  } catch (error) {
+    throw toSchemaError(error, name);
+  }
+}
+
+async function refuseForeignTable(client: pg.ClientBase, ledger: LedgerKey, name: string) {
+  const owner = await foreignOwner(client, ledger, name);
+  if (owner === null) return;
+  throw rejected(
+    `table ${name} was loaded by another Millrace installation (${owner}): rename the source, or use another database`,
+  );
+}
+
+async function changeTable(
+  client: pg.ClientBase,
+  mapping: Mapping,
+): Promise<readonly AppliedChange[]> {
+  const applied: AppliedChange[] = [];
+  for (const change of planChanges(mapping, await describeTable(client, mapping.table))) {
+    for (const statement of toStatements(change)) {
+      await client.query(statement);
+      applied.push({ change, statement });
+    }
+  }
+  return applied;
+}
+
+/** What a table lacks. Never a narrower type, unless a person ordered it. */
+function planChanges(
+  mapping: Mapping,
+  standing: readonly TableColumn[] | null,
+): readonly PlannedChange[] {
+  const { table } = mapping;
+  const wanted: Column[] = [...metadataColumns, ...mapping.columns];
+  if (mapping.extra) wanted.push({ column: extraColumn, type: 'json' });
+  if (standing === null) return [{ table, kind: 'create-table', columns: wanted }];
+  const types = new Map(standing.map(({ column, type }) => [column, type]));
+  const missing = wanted.filter(({ column }) => !types.has(column));
+  const wider = wanted
+    .map((column) => ({ ...column, standing: types.get(column.column) }))
+    .filter(needsChange);
+  const changes: PlannedChange[] = [];
+  if (missing.length > 0) changes.push({ table, kind: 'add-column', columns: missing });
+  if (wider.length > 0) changes.push({ table, kind: 'widen-column', columns: wider });
+  return changes;
+}
+
+function needsChange({ type, by, standing }: Column): boolean {
+  const wanted = toColumnType(type);
+  if (standing === undefined || standing === wanted) return false;
+  return by === 'person' || isWidening(standing, wanted);
+}
+
+function toStatements({ table, kind, columns }: PlannedChange): readonly string[] {
+  const name = quoteTable(table);
+  const define = ({ column, type }: Column) => {
+    const fill = column === '_loaded_at' ? ' DEFAULT now()' : '';
+    return `${quoteName(column)} ${toColumnType(type)}${fill}`;
+  };
+  if (kind === 'create-table') {
+    const schema = `CREATE SCHEMA IF NOT EXISTS ${quoteName(table.schema)}`;
+    return [schema, `CREATE TABLE ${name} (${columns.map(define).join(', ')})`];
+  }
+  const parts = columns.map((column) =>
+    kind === 'add-column' ? `ADD COLUMN ${define(column)}` : alterType(column),
+  );
+  return [`ALTER TABLE ${name} ${parts.join(', ')}`];
+}
+
+function alterType({ column, type, standing = '' }: Column): string {
+  const name = quoteName(column);
+  const conversion = toConversion(name, standing, type);
+  return `ALTER COLUMN ${name} TYPE ${toColumnType(type)} USING ${conversion}`;
+}
+
+function toSchemaError(error: unknown, table: string): unknown {
+  if (error instanceof PipelineError) return error;
+  const sqlState = sqlStateOf(error);
+  if (sqlState === '55P03') {
+    return new PipelineError(
+      'schema-locked',
+      `table ${table} is locked by another session: its columns cannot change now`,
+    );
+  }
+  if (isInfrastructure(error) || sqlState === undefined) return error;
+  const why =
+    sqlState === '42501'
+      ? 'the role lacks the right: grant CREATE on the database and make it owner of the table'
+      : `PostgreSQL refuses it (SQLSTATE ${sqlState}): a value of the column does not fit, or another object depends on it`;
+  return rejected(`the columns of ${table} cannot change: ${why}`);
+}

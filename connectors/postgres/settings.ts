@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { PipelineError } from '../../core/errors.ts';
+
+export const postgresSettings = z.strictObject({
+  /** postgres://user:password@host:port/database; without it a database of the embedded server. */
+  url: z
+    .url({ protocol: /^postgres(ql)?$/, error: 'must begin with postgres:// or postgresql://' })
+    .optional()
+    .describe('postgres://user:password@host:port/database; default: the embedded server'),
+});
+
+export type PostgresSettings = z.infer<typeof postgresSettings>;
+
+export function requireUrl(
+  { url }: PostgresSettings,
+  name: string,
+  defaultUrl: string | undefined,
+): string {
+  const chosen = url ?? defaultUrl;
+  if (chosen !== undefined) return chosen;
+  throw new PipelineError(
+    'invalid-config',
+    `destination ${name} has no url, and there is no embedded PostgreSQL here: write its url in millrace.yaml`,
+  );
+}
+
+/** Host, port and database: never user or password. */
+export function placeOf({ url }: PostgresSettings): string | null {
+  return url === undefined ? null : describeUrl(url);
+}
+
+export function describeUrl(url: string): string {
+  const { hostname, port, pathname } = new URL(url);
+  return `${hostname}:${port || '5432'}${pathname}`;
+}

@@ -1,0 +1,155 @@
+import type { ColumnMapping, Mapping, TableName } from './mapping.ts';
+
+/** One row of `_millrace.ledger`: a batch that this destination has, in full. */
+export interface LedgerRow {
+  readonly batchId: string;
+  readonly source: string;
+  readonly lane: string;
+  readonly from: string;
+  readonly to: string;
+  /** Empty where the batch had no manifest (typed path). */
+  readonly extractSha256: string;
+  readonly mapAttempt: string;
+  readonly loadAttempt: string;
+  readonly rowsLoaded: number;
+  readonly rowsDuplicate: number;
+  readonly rowsSuperseded: number;
+  readonly rowsFailed: number;
+  readonly rowsDiscarded: number;
+  /** Hash of the sorted list of failed (ordinal, child); see `hashFailures`. */
+  readonly failedSha256: string;
+  readonly tables: Readonly<Record<string, number>>;
+  readonly mappingVersions: Readonly<Record<string, number>>;
+  readonly loadedAt: string;
+}
+
+/** What is known of a batch before its rows are counted. */
+export type LedgerClaim = Pick<
+  LedgerRow,
+  | 'batchId'
+  | 'source'
+  | 'lane'
+  | 'from'
+  | 'to'
+  | 'extractSha256'
+  | 'mapAttempt'
+  | 'loadAttempt'
+  | 'mappingVersions'
+>;
+
+export type LedgerCounts = Pick<
+  LedgerRow,
+  | 'rowsLoaded'
+  | 'rowsDuplicate'
+  | 'rowsSuperseded'
+  | 'rowsFailed'
+  | 'rowsDiscarded'
+  | 'failedSha256'
+  | 'tables'
+>;
+
+export interface LoadRequest {
+  readonly claim: LedgerClaim;
+  /** Tables the batch touches. Their locks are taken in name order. */
+  readonly tables: readonly TableName[];
+  /**
+   * `append` shares a table with other live batches and inserts every row;
+   * `append-absent` (restream, backfill) holds it alone and inserts only absent `_event_id`s.
+   */
+  readonly write: 'append' | 'append-absent';
+  /** An older attempt of this batch that blocks the fence longer than this is ended. */
+  readonly fenceTimeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** The rows of one table in one batch, encoded by the `RowEncoding` of the destination. */
+export interface EncodedRows {
+  readonly mapping: Mapping;
+  readonly rowCount: number;
+  /** Bytes of rows `from` (inclusive) to `to` (exclusive), in chunks of any size. */
+  read(from: number, to: number): AsyncIterable<Uint8Array>;
+}
+
+export type CopyResult =
+  | { readonly ok: true; readonly loaded: number; readonly duplicate: number }
+  | {
+      readonly ok: false;
+      /** Row index in `rows` that was refused, where the destination says it. */
+      readonly row?: number;
+      readonly sqlState: string;
+      readonly column?: string;
+      /** The destination's reason without values. */
+      readonly message: string;
+    };
+
+/**
+ * One load transaction. `pipeline/batches` calls the steps in the order in which they stand here.
+ * Disposing before `commit` resolves rolls back and leaves nothing behind.
+ * @throws PipelineError `destination-unavailable` for infrastructure faults at any step, with
+ *   `details.refused` where only a person can mend it (user, password, name of the database);
+ *   `pin-outdated` when the table no longer fits the mapping (SQLSTATE class 42).
+ */
+export interface LoadTransaction extends AsyncDisposable {
+  /** Waits until no other attempt of this batch is inside; ends the session of one that hangs. */
+  fence(): Promise<void>;
+  /** Takes the locks of the tables, in name order. */
+  lockTables(): Promise<void>;
+  /** Inserts the ledger row. Returns null, or the row that another attempt committed before. */
+  claim(): Promise<LedgerRow | null>;
+  /**
+   * Inserts rows `from`..`to`, all or none. A row the destination refuses is an answer, not an
+   * error: nothing of this call stays, the transaction goes on.
+   */
+  copy(rows: EncodedRows, from: number, to: number): Promise<CopyResult>;
+  /** Completes the ledger row and returns it as it will stand. */
+  conclude(counts: LedgerCounts): Promise<LedgerRow>;
+  /** Makes all of it durable and visible at once. An error here may mean either: ask the ledger. */
+  commit(): Promise<void>;
+}
+
+export interface TableColumn {
+  readonly column: string;
+  /** The destination's own name of the type. */
+  readonly type: string;
+}
+
+export interface SchemaChange {
+  readonly table: TableName;
+  readonly kind: 'create-table' | 'add-column' | 'widen-column';
+  readonly columns: readonly Pick<ColumnMapping, 'column' | 'type'>[];
+}
+
+export interface AppliedChange {
+  readonly change: SchemaChange;
+  readonly statement: string;
+}
+
+export interface DestinationCapabilities {
+  readonly writeModes: readonly ('append' | 'merge' | 'replace')[];
+}
+
+/** A warehouse. Every method may be repeated; a repetition changes nothing. */
+export interface Destination extends AsyncDisposable {
+  readonly capabilities: DestinationCapabilities;
+
+  /** @throws PipelineError `destination-unavailable` or `invalid-config`, saying what to do. */
+  check(signal: AbortSignal): Promise<void>;
+
+  /** Creates the schema `_millrace` with the ledger, if absent. */
+  prepare(signal: AbortSignal): Promise<void>;
+
+  /** Columns of a table as they stand, or null where there is no such table. */
+  describeTable(table: TableName, signal: AbortSignal): Promise<readonly TableColumn[] | null>;
+
+  /**
+   * Brings one table to where `mapping` fits: creates it, adds and widens columns, never drops or
+   * narrows. Under a lock per table with a short lock timeout; returns what it did, for the audit.
+   * A person's order (`by: 'person'`) may change a column to any type that holds its rows.
+   * @throws PipelineError `schema-locked` or `schema-rejected`, naming table and column.
+   */
+  applyMapping(mapping: Mapping, signal: AbortSignal): Promise<readonly AppliedChange[]>;
+
+  readLedger(batchIds: readonly string[], signal: AbortSignal): Promise<readonly LedgerRow[]>;
+
+  beginLoad(request: LoadRequest): Promise<LoadTransaction>;
+}

@@ -1,0 +1,81 @@
+import type { FieldPath, FieldType, ObservedType } from './field-types.ts';
+
+export interface TableName {
+  readonly schema: string;
+  readonly name: string;
+}
+
+export interface ColumnMapping {
+  readonly path: FieldPath;
+  /** Decided once, when the field first appeared; stored, never computed again. */
+  readonly column: string;
+  readonly type: FieldType;
+  /** Who chose the type: a person's choice is never changed by the Automapper. */
+  readonly by: 'automapper' | 'person';
+}
+
+/** Fields of one stream → columns of one table in one destination. A version is never edited. */
+export interface Mapping {
+  readonly source: string;
+  readonly stream: string;
+  readonly destination: string;
+  /** 1, 2, 3 … */
+  readonly version: number;
+  readonly table: TableName;
+  readonly columns: readonly ColumnMapping[];
+  /** The table has the column `_extra` (json) for fields beyond the width limit. */
+  readonly extra: boolean;
+}
+
+/** Columns that Millrace adds to every table, in this order, before the mapped ones. */
+export const metadataColumns = [
+  { column: '_event_id', type: 'text' },
+  { column: '_batch_id', type: 'text' },
+  { column: '_loaded_at', type: 'timestamptz' },
+] as const satisfies readonly { column: string; type: FieldType }[];
+
+export const extraColumn = '_extra';
+
+/** How often each type was seen at one path. Keys are absent where the count is 0. */
+export type TypeCounts = { readonly [type in ObservedType]?: number };
+
+export interface FieldProfile {
+  readonly path: FieldPath;
+  readonly types: TypeCounts;
+}
+
+/** Profile of every readable event of one stream in one batch. Counts and types, never values. */
+export interface StreamProfile {
+  readonly stream: string;
+  readonly events: number;
+  /** In order of first appearance. */
+  readonly fields: readonly FieldProfile[];
+  /** There were more fields than are told apart: names that are data. */
+  readonly moreFields?: true;
+}
+
+/**
+ * How rows are written for one kind of warehouse: cells in the order of the columns, joined by
+ * `separator`, ended by `terminator`. Numbers, dates and booleans arrive in canonical text that
+ * needs no escaping; `escape` is called for `text` and `json` cells and metadata.
+ */
+export interface RowEncoding {
+  readonly nullCell: string;
+  readonly separator: string;
+  readonly terminator: string;
+  escape(text: string): string;
+  /** False where the warehouse cannot store U+0000 or half a surrogate pair in text or json. */
+  readonly storesAnyText: boolean;
+}
+
+/** How a kind of warehouse names things. Pure; results are stored in the mapping. */
+export interface NamingRule {
+  /** Folds a name to what the warehouse takes, without regard to collisions. */
+  fold(name: string): string;
+  /** Longest identifier, in bytes of UTF-8. */
+  readonly maxBytes: number;
+  /** Folded names that the warehouse keeps for itself. */
+  readonly reserved?: ReadonlySet<string>;
+  /** Schemas that are not for data. */
+  isReservedSchema?(name: string): boolean;
+}

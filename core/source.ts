@@ -1,0 +1,103 @@
+import type { Position, PositionRange } from './positions.ts';
+import type { RecordBlock, RecordLimits } from './records.ts';
+import type { FieldPath, FieldType } from './field-types.ts';
+
+/** A lane as the catalog remembers it. `memo` is the connector's own note (JSON), opaque to all others. */
+export interface KnownLane {
+  readonly name: string;
+  readonly head: Position;
+  readonly memo: string;
+}
+
+/** A lane as the connector sees it now. */
+export interface ObservedLane {
+  readonly name: string;
+  /** The stream its records belong to, where the lane has just one. Types are fixed in plan order per stream. */
+  readonly stream?: string;
+  /** Where a lane seen for the first time begins. Ignored for known lanes. */
+  readonly start: Position;
+  readonly memo: string;
+}
+
+export interface PlanLimits {
+  /** Aim for ranges of about this size. Only an indivisible record or document may exceed it. */
+  readonly maxBytes: number;
+  readonly maxRecords: number;
+  /** At most this many ranges in one call. */
+  readonly maxRanges: number;
+}
+
+/** What a call to `plan` found: the ranges, and the memo to keep with the head that they lead to. */
+export interface LanePlan {
+  readonly ranges: readonly PositionRange[];
+  readonly memo: string;
+  /** Something is there that can be cut only after so many milliseconds (a line being written). */
+  readonly lookAgainMs?: number;
+}
+
+export interface ReadContext {
+  readonly signal: AbortSignal;
+  readonly limits: RecordLimits;
+  /** The range belongs to this lane, whose memo was stored with the plan of this range. */
+  readonly lane: { readonly name: string; readonly memo: string };
+}
+
+export interface ImportedField {
+  readonly path: FieldPath;
+  readonly type: FieldType;
+}
+
+/** A schema as the source itself declares it. */
+export interface ImportedSchema {
+  readonly stream: string;
+  readonly fields: readonly ImportedField[];
+}
+
+export interface SourceCapabilities {
+  /** The same range may read differently the second time. Its first complete extract is staged and wins. */
+  readonly mutable: boolean;
+  readonly importsSchema: boolean;
+}
+
+/** A source whose ranges can be read again: a table, a file, a Kafka range, the intake. */
+export interface ReplayableSource extends AsyncDisposable {
+  readonly capabilities: SourceCapabilities;
+
+  /**
+   * Looks whether the source can be reached and read. Reads no records.
+   * @throws PipelineError `source-unavailable` or `invalid-config`, saying what to do.
+   */
+  check(signal: AbortSignal): Promise<void>;
+
+  /**
+   * Names the lanes that exist now, known ones under their old names (a renamed file goes on
+   * in its lane). Known lanes that are gone are left out. Stores nothing.
+   */
+  lanes(known: readonly KnownLane[], signal: AbortSignal): Promise<readonly ObservedLane[]>;
+
+  /**
+   * Cuts what lies after `from` into ranges: oldest first, no gaps (each begins where the one
+   * before ends, the first at `from`), empty when drained. One call at a time per lane. Stores
+   * nothing; the caller makes the plan durable, with the memo.
+   * @throws PipelineError `position-corrupt` when `from` is not ours; never starts from zero.
+   *   `file-too-large`, `file-unreadable` and the like stop this lane only.
+   */
+  plan(
+    lane: ObservedLane,
+    from: Position,
+    limits: PlanLimits,
+    signal: AbortSignal,
+  ): Promise<LanePlan>;
+
+  /**
+   * Yields the records of one range in position order and ends by reaching its end, never by
+   * counting. May run again at any time, even twice at once: unless `capabilities.mutable`, the
+   * same range gives the same bytes and the same event ids. Blocks of about 1 MiB; a yielded
+   * block is the caller's to keep. A record over `limits.maxBytes` comes whole, as a fault.
+   * @throws PipelineError `source-unavailable`; `extract-lost` when the range is no longer there.
+   */
+  read(range: PositionRange, context: ReadContext): AsyncIterable<RecordBlock>;
+
+  /** The declared schema, where `capabilities.importsSchema`. */
+  importSchema?(schemaId: string, signal: AbortSignal): Promise<ImportedSchema>;
+}

@@ -1,0 +1,123 @@
+import type {
+  Destination,
+  EncodedRows,
+  LedgerRow,
+  LoadRequest,
+  LoadTransaction,
+} from '../../core/destination.ts';
+import { PipelineError } from '../../core/errors.ts';
+import type { EventFailure } from '../../core/failed-events.ts';
+import { failpoint } from '../../core/failpoints.ts';
+import type { DataFailureKind } from '../../core/failures.ts';
+import type { Mapping } from '../../core/mapping.ts';
+import { hashFailures } from './failures-hash.ts';
+import { copyIsolating, type RefusedRow } from './isolate-rows.ts';
+
+/** Rows of one table, and which event of the batch each of them is. */
+export interface LoadPart {
+  readonly rows: EncodedRows;
+  readonly ordinals: Uint32Array;
+}
+
+export interface BatchToLoad {
+  readonly request: LoadRequest;
+  readonly parts: readonly LoadPart[];
+  /** Events that failed before loading; they count in the ledger. */
+  readonly failuresBefore: readonly { readonly ordinal: number; readonly child: number }[];
+}
+
+export interface LoadCallbacks {
+  /** Stores what the destination refused; awaited before COMMIT, so that no row is ever nowhere. */
+  onRefused(failures: readonly EventFailure[]): Promise<void>;
+  onProgress(progress: { readonly rows: number; readonly bytes: number }): void;
+}
+
+/**
+ * Loads all tables of a batch in one transaction, once: fence, locks, ledger row, rows, commit. A
+ * batch that is in the ledger already is left as it is. Answers the ledger row that stands.
+ * @throws PipelineError `ledger-conflict` when the ledger holds other content under this id;
+ *   what the destination throws. Repeating is always safe.
+ */
+export async function loadBatch(
+  destination: Destination,
+  batch: BatchToLoad,
+  callbacks: LoadCallbacks,
+): Promise<LedgerRow> {
+  await using transaction = await destination.beginLoad(batch.request);
+  await transaction.fence();
+  failpoint('fence-taken');
+  await transaction.lockTables();
+  const standing = await transaction.claim();
+  if (standing) return sameContent(standing, batch.request);
+  failpoint('ledger-inserted');
+  const row = await copyParts(transaction, batch, callbacks);
+  failpoint('before-commit');
+  await transaction.commit();
+  failpoint('commit-unread');
+  return row;
+}
+
+function sameContent(standing: LedgerRow, { claim }: LoadRequest): LedgerRow {
+  const same =
+    standing.from === claim.from &&
+    standing.to === claim.to &&
+    (standing.extractSha256 === claim.extractSha256 || standing.extractSha256 === '');
+  if (same) return standing;
+  throw new PipelineError(
+    'ledger-conflict',
+    `the destination's ledger holds batch ${claim.batchId} with other content: compare the tables with the staged extract, then decide`,
+  );
+}
+
+async function copyParts(
+  transaction: LoadTransaction,
+  { request, parts, failuresBefore }: BatchToLoad,
+  callbacks: LoadCallbacks,
+): Promise<LedgerRow> {
+  const failed = [...failuresBefore];
+  const tables: Record<string, number> = {};
+  let [rowsLoaded, rowsDuplicate] = [0, 0];
+  for (const { rows, ordinals } of parts) {
+    const { loaded, duplicate, refused } = await copyIsolating(transaction, rows);
+    const failures = refused.map((row) => toFailure(row, rows.mapping, ordinals));
+    if (failures.length > 0) await callbacks.onRefused(failures);
+    for (const failure of failures) failed.push(failure); // there may be too many for arguments
+    const { schema, name } = rows.mapping.table;
+    tables[`${schema}.${name}`] = (tables[`${schema}.${name}`] ?? 0) + loaded;
+    rowsLoaded += loaded;
+    rowsDuplicate += duplicate;
+    callbacks.onProgress({ rows: rowsLoaded, bytes: 0 });
+    request.signal.throwIfAborted();
+  }
+  return transaction.conclude({
+    rowsLoaded,
+    rowsDuplicate,
+    rowsSuperseded: 0,
+    rowsFailed: failed.length,
+    rowsDiscarded: 0,
+    failedSha256: hashFailures(failed),
+    tables,
+  });
+}
+
+const kindsBySqlState: Readonly<Record<string, DataFailureKind>> = {
+  '22001': 'value-too-long',
+  '22003': 'out-of-range',
+  '22021': 'unrepresentable',
+  '22P05': 'unrepresentable',
+  '23502': 'missing-required',
+};
+
+function toFailure(refused: RefusedRow, mapping: Mapping, ordinals: Uint32Array): EventFailure {
+  const { row, sqlState, column, message } = refused;
+  const mapped = mapping.columns.find((candidate) => candidate.column === column);
+  return {
+    ordinal: ordinals[row] ?? 0,
+    child: 0,
+    stage: 'load',
+    kind: kindsBySqlState[sqlState] ?? 'destination-rejected',
+    sqlState,
+    message,
+    ...(mapped && { field: mapped.path, expected: mapped.type }),
+  };
+}

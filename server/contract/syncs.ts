@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import type { OpenCounts } from '../../store/catalog/batches.ts';
+import type { StoppedLane } from './status.ts';
+
+/** POST /v1/syncs */
+export const syncBody = z.strictObject({
+  /** Absent: all. */
+  pipelines: z.array(z.string()).optional(),
+});
+
+export interface SyncAnswer {
+  readonly sources: readonly string[];
+  /** Why Temporal was not asked; `maintain` brings the sync in then. */
+  readonly delayed: string | null;
+}
+
+/** GET /v1/syncs?sources=a,b */
+export const progressQuery = z.object({ sources: z.string().default('') });
+
+export interface ProgressAnswer {
+  /** Sources whose last plan was not yet empty. */
+  readonly wanted: readonly string[];
+  readonly open: OpenCounts;
+  readonly stoppedLanes: readonly StoppedLane[];
+  /** Destinations that cannot be loaded now, and why. */
+  readonly unreachable: readonly { readonly destination: string; readonly message: string }[];
+  /** What keeps it from going on, in words. */
+  readonly obstacles: readonly string[];
+}

@@ -1,0 +1,75 @@
+import { serve } from '@hono/node-server';
+import { pino } from 'pino';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isPipelineError } from '../core/errors.ts';
+import { failurePolicies } from '../core/failures.ts';
+import { readEnvironment } from '../config/environment.ts';
+import { openCatalog, type Catalog } from '../store/catalog/catalog.ts';
+import { readInstallation } from '../store/catalog/installation.ts';
+import { migrate } from '../store/catalog/migrate.ts';
+import { createApp } from './app.ts';
+import type { ServerContext } from './context.ts';
+import { TemporalLink } from './temporal-link.ts';
+import { startUpkeep } from './upkeep.ts';
+
+const retryMs = 250;
+const headersTimeoutMs = 10_000;
+const requestTimeoutMs = 120_000;
+const maxHeaderBytes = 16 * 1024;
+
+/** The server as a process of its own: API and upkeep. Runs until SIGTERM or SIGINT. */
+const log = pino({ base: null }, pino.destination({ dest: 2, sync: true }));
+// Whatever a request is doing is in one transaction or can be repeated: no need to wait.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0));
+try {
+  run(await prepare());
+} catch (error) {
+  if (!isPipelineError(error)) throw error;
+  fail({ kind: error.kind, message: error.message });
+}
+
+async function prepare(): Promise<ServerContext> {
+  const environment = readEnvironment();
+  const catalog = openCatalog({ url: environment.catalogUrl, applicationName: 'millrace-server' });
+  const installation = await prepareCatalog(catalog);
+  return { catalog, environment, installation, temporal: new TemporalLink(), log };
+}
+
+/** Waits for the database, brings its schema up to date, reads who we are. */
+async function prepareCatalog(catalog: Catalog): Promise<string> {
+  for (let said = false; ; said = true) {
+    try {
+      await migrate(catalog);
+      return await readInstallation(catalog);
+    } catch (error) {
+      if (!isPipelineError(error) || failurePolicies[error.kind].action !== 'retry') throw error;
+      if (!said) log.warn({ kind: error.kind, message: error.message }, 'waiting for the catalog');
+      await sleep(retryMs);
+    }
+  }
+}
+
+function run(context: ServerContext): void {
+  const { httpHost: hostname, httpPort: port } = context.environment;
+  startUpkeep(context, (message) => fail({ kind: 'conflict', message }));
+  const serverOptions = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    maxHeaderSize: maxHeaderBytes,
+  };
+  const { fetch } = createApp(context);
+  const server = serve({ fetch, hostname, port, serverOptions }, () => {
+    process.stdout.write('{"ready":true}\n');
+  });
+  server.on('error', ({ code }: NodeJS.ErrnoException) => {
+    fail({
+      kind: 'invalid-config',
+      message: `port ${port} of ${hostname} cannot be used: ${code}`,
+    });
+  });
+}
+
+function fail(reason: { readonly kind: string; readonly message: string }): never {
+  log.fatal(reason, 'the server cannot run');
+  process.exit(1);
+}

@@ -1,0 +1,38 @@
+import type { ConnectorSettings } from '../core/configuration.ts';
+import type { Destination } from '../core/destination.ts';
+import type { NamingRule } from '../core/mapping.ts';
+import type { ReplayableSource } from '../core/source.ts';
+import { destinationModule, sourceModule } from '../connectors/registry.ts';
+import type { ServerContext } from './context.ts';
+
+export interface OpenedDestination extends AsyncDisposable {
+  readonly destination: Destination;
+  readonly naming: NamingRule;
+}
+
+export async function openDestination(
+  { environment, installation }: ServerContext,
+  name: string,
+  { type, ...settings }: ConnectorSettings,
+): Promise<OpenedDestination> {
+  const module = await destinationModule(type);
+  const base = environment.warehouseBaseUrl;
+  const defaultUrl = base === undefined ? undefined : `${base}/${name}`;
+  const parsed = module.settings.parse(settings);
+  const destination = await module.open(parsed, { name, installation, defaultUrl });
+  const { naming } = module;
+  return {
+    destination,
+    naming,
+    [Symbol.asyncDispose]: () => destination[Symbol.asyncDispose](),
+  };
+}
+
+export async function openSource(
+  name: string,
+  { type, ...settings }: ConnectorSettings,
+  configDir: string,
+): Promise<ReplayableSource> {
+  const module = await sourceModule(type);
+  return module.open(module.settings.parse(settings), { name, configDir, now: Date.now });
+}

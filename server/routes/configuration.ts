@@ -1,0 +1,77 @@
+import { Hono } from 'hono';
+import { PipelineError } from '../../core/errors.ts';
+import { emptyConfiguration, type Configuration } from '../../core/configuration.ts';
+import { validateConfiguration } from '../../config/load-configuration.ts';
+import { saveConfiguration } from '../../store/catalog/configurations.ts';
+import { destinationsWithOpenDeliveries } from '../../store/catalog/deliveries.ts';
+import { readBody } from '../answers.ts';
+import {
+  applyBody,
+  type ApplyAnswer,
+  type ConfigurationAnswer,
+} from '../contract/configuration.ts';
+import { readApplied, type ServerContext } from '../context.ts';
+import { keepUp } from '../upkeep.ts';
+
+export function configurationRoutes(server: ServerContext): Hono {
+  return new Hono()
+    .get('/', async (context) => context.json(await readNames(server)))
+    .put('/', async (context) => {
+      const { configuration, configDir } = await readBody(context, applyBody);
+      const checked = await validateConfiguration(configuration);
+      return context.json(await apply(server, checked, configDir));
+    });
+}
+
+async function readNames(server: ServerContext): Promise<ConfigurationAnswer> {
+  const applied = await readApplied(server);
+  const { sources, destinations, pipelines } = applied?.configuration ?? emptyConfiguration;
+  return {
+    version: applied?.version ?? 0,
+    appliedAt: applied?.appliedAt ?? null,
+    configDir: applied?.configDir ?? null,
+    sources: typesOf(sources),
+    destinations: typesOf(destinations),
+    pipelines,
+  };
+}
+
+function typesOf(blocks: Readonly<Record<string, { readonly type: string }>>) {
+  return Object.fromEntries(Object.entries(blocks).map(([name, { type }]) => [name, type]));
+}
+
+async function apply(
+  server: ServerContext,
+  configuration: Configuration,
+  configDir: string,
+): Promise<ApplyAnswer> {
+  const { catalog, environment } = server;
+  const before = await readApplied(server);
+  await refuseOpenDeliveries(server, before?.configuration, configuration);
+  const { secretKey } = environment;
+  const saved = await saveConfiguration(catalog, {
+    configuration,
+    configDir,
+    author: 'admin',
+    secretKey,
+  });
+  await keepUp(server);
+  return { version: saved.version, changed: saved.version !== before?.version };
+}
+
+/** Deliveries are fixed at plan time: their destination cannot go before they are done. */
+async function refuseOpenDeliveries(
+  { catalog }: ServerContext,
+  before: Configuration | undefined,
+  after: Configuration,
+): Promise<void> {
+  const gone = Object.keys(before?.destinations ?? {}).filter(
+    (name) => !Object.hasOwn(after.destinations, name),
+  );
+  const open = await destinationsWithOpenDeliveries(catalog, gone);
+  if (open.length === 0) return;
+  throw new PipelineError(
+    'conflict',
+    `${open.join(', ')} cannot be removed: batches are still on their way there; let them finish (sync) first`,
+  );
+}

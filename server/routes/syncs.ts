@@ -1,0 +1,113 @@
+import { statfs } from 'node:fs/promises';
+import { Hono } from 'hono';
+import { isPipelineError } from '../../core/errors.ts';
+import { countOpen } from '../../store/catalog/batches.ts';
+import { reopenLost } from '../../store/catalog/deliveries.ts';
+import { resumePausedLanes } from '../../store/catalog/lanes.ts';
+import { readDestinationStates } from '../../store/catalog/destinations.ts';
+import { listWantedSyncs, wantSync } from '../../store/catalog/wanted-syncs.ts';
+import { readObstacles, requestSync } from '../../temporal/syncs.ts';
+import { readBody, readQuery } from '../answers.ts';
+import {
+  progressQuery,
+  syncBody,
+  type ProgressAnswer,
+  type SyncAnswer,
+} from '../contract/syncs.ts';
+import { readCurrent, requireBlock, type ServerContext } from '../context.ts';
+import { readStoppedLanes } from './status.ts';
+
+const obstaclesTimeoutMs = 2_000;
+const leastFreeBytes = 16 * 2 ** 20;
+
+export function syncRoutes(server: ServerContext): Hono {
+  return new Hono()
+    .post('/', async (context) => {
+      const { pipelines } = await readBody(context, syncBody);
+      return context.json(await requestSyncs(server, pipelines));
+    })
+    .get('/', async (context) => {
+      const { sources } = readQuery(context, progressQuery);
+      return context.json(await readProgress(server, sources.split(',').filter(Boolean)));
+    });
+}
+
+/** The wish is a row first: if Temporal does not hear of it, `maintain` finds it. */
+async function requestSyncs(
+  server: ServerContext,
+  names: readonly string[] | undefined,
+): Promise<SyncAnswer> {
+  const { catalog, temporal } = server;
+  const { pipelines } = await readCurrent(server);
+  const sources = (names ?? Object.keys(pipelines)).map(
+    (name) => requireBlock('pipeline', pipelines, name).source,
+  );
+  for (const source of sources) {
+    await wantSync(catalog, source);
+    await resumePausedLanes(catalog, source);
+    await reopenLost(catalog, source);
+  }
+  try {
+    await temporal.use(async (access) => {
+      for (const source of sources) await requestSync(access, source);
+    });
+    return { sources, delayed: null };
+  } catch (error) {
+    return { sources, delayed: explain(error) };
+  }
+}
+
+function explain(error: unknown): string {
+  return isPipelineError(error) ? error.message : 'Temporal cannot be reached now';
+}
+
+async function readProgress(
+  server: ServerContext,
+  sources: readonly string[],
+): Promise<ProgressAnswer> {
+  const { catalog } = server;
+  const wanted = (await listWantedSyncs(catalog)).filter((source) => sources.includes(source));
+  const stoppedLanes = await readStoppedLanes(server);
+  const unreachable = await readUnreachable(server);
+  const obstacles = await findObstacles(server, wanted);
+  return {
+    wanted,
+    open: await countOpen(catalog, { sources }),
+    stoppedLanes: stoppedLanes.filter(({ source }) => sources.includes(source)),
+    unreachable,
+    obstacles: [
+      ...(await findFullDisk(server)),
+      ...unreachable.map(({ message }) => message),
+      ...obstacles,
+    ],
+  };
+}
+
+/** Said first: a full disk shows in whatever writes to it, Temporal too. */
+async function findFullDisk({ environment }: ServerContext): Promise<readonly string[]> {
+  const { home, minFreeBytes } = environment;
+  const { bavail, bsize } = await statfs(home);
+  const free = bavail * bsize;
+  if (free >= Math.max(minFreeBytes, leastFreeBytes)) return [];
+  return [
+    `the disk that holds the home ${home} is full (${Math.round(free / 2 ** 20)} MiB free): free some space`,
+  ];
+}
+
+async function readUnreachable({ catalog }: ServerContext): Promise<ProgressAnswer['unreachable']> {
+  const states = await readDestinationStates(catalog);
+  return states.flatMap(({ destination, state, message }) =>
+    state === 'ok' || message === null ? [] : [{ destination, message }],
+  );
+}
+
+async function findObstacles({ temporal }: ServerContext, sources: readonly string[]) {
+  try {
+    return await temporal.use(async (access) => {
+      const found = sources.map((source) => readObstacles(access, source));
+      return (await Promise.all(found)).flat();
+    }, obstaclesTimeoutMs);
+  } catch (error) {
+    return [explain(error)];
+  }
+}

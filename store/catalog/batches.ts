@@ -1,0 +1,163 @@
+import { PipelineError } from '../../core/errors.ts';
+import type { Position, RunId } from '../../core/positions.ts';
+import type { Catalog, Queryable } from './catalog.ts';
+import { recordDecision } from './decisions.ts';
+
+export interface BatchRow {
+  readonly batchId: string;
+  readonly run: RunId;
+  readonly source: string;
+  readonly lane: string;
+  readonly stream: string | null;
+  readonly from: Position;
+  readonly to: Position;
+  readonly memo: string;
+  readonly plannedBytes: number;
+  readonly state: 'planned' | 'extracted' | 'settled' | 'lost';
+  readonly events: number | null;
+}
+
+export type DeliveryState = 'pending' | 'waiting' | 'stopped' | 'settled' | 'lost';
+
+export interface DeliveryRow {
+  readonly batchId: string;
+  readonly destination: string;
+  readonly state: DeliveryState;
+  readonly pins: Record<string, number> | null;
+  readonly rowsLoaded: number;
+  readonly rowsFailed: number;
+}
+
+/** @throws PipelineError `not-found` */
+export async function readBatch(
+  db: Queryable,
+  batchId: string,
+): Promise<{ batch: BatchRow; deliveries: readonly DeliveryRow[] }> {
+  const { rows } = await db.query<BatchRow>(
+    `SELECT batch_id AS "batchId", run, source, lane, stream, from_position AS "from", to_position AS "to",
+            memo, planned_bytes AS "plannedBytes", state, events
+       FROM millrace.batches WHERE batch_id = $1`,
+    [batchId],
+  );
+  const batch = rows[0];
+  if (!batch)
+    throw new PipelineError('not-found', `there is no batch ${batchId}: runs list shows them`);
+  const { rows: deliveries } = await db.query<DeliveryRow>(
+    `SELECT batch_id AS "batchId", destination, state, pins,
+            rows_loaded AS "rowsLoaded", rows_failed AS "rowsFailed"
+       FROM millrace.deliveries WHERE batch_id = $1 ORDER BY destination`,
+    [batchId],
+  );
+  return { batch, deliveries };
+}
+
+export interface RunnableRow {
+  readonly batchId: string;
+  readonly source: string;
+  readonly lane: string;
+  readonly stream: string | null;
+  readonly plannedBytes: number;
+  /** Whose window the batch is in. */
+  readonly destinations: readonly string[];
+}
+
+/**
+ * Live batches of a source that should be on their way, oldest first: of every destination its
+ * oldest pending deliveries, as many as its window holds, so that a destination that stands still
+ * stops no other. While a stream has no columns yet in a destination, only its oldest delivery
+ * there is listed: the first batch fixes the types.
+ */
+export async function listRunnable(
+  db: Queryable,
+  { source, window }: { readonly source: string; readonly window: number },
+): Promise<readonly RunnableRow[]> {
+  const { rows } = await db.query<RunnableRow>(
+    `WITH open AS (
+       SELECT b.batch_id, b.plan_order, b.stream, d.destination,
+              row_number() OVER (PARTITION BY d.destination, b.stream ORDER BY b.plan_order) AS place
+         FROM millrace.batches b
+         JOIN millrace.deliveries d USING (batch_id)
+         JOIN millrace.lanes l USING (source, lane)
+        WHERE b.source = $1 AND b.run = 'live' AND b.state IN ('planned', 'extracted')
+          AND d.state = 'pending' AND l.stop_kind IS DISTINCT FROM 'ledger-conflict'),
+     ready AS (
+       SELECT batch_id, destination,
+              row_number() OVER (PARTITION BY destination ORDER BY plan_order) AS place
+         FROM open
+        WHERE place = 1 OR EXISTS (
+              SELECT FROM millrace.mappings m
+               WHERE m.source = $1 AND m.destination = open.destination
+                 AND (m.stream = open.stream OR open.stream IS NULL)))
+     SELECT b.batch_id AS "batchId", b.source, b.lane, b.stream, b.planned_bytes AS "plannedBytes",
+            array_agg(r.destination ORDER BY r.destination) AS destinations
+       FROM ready r JOIN millrace.batches b USING (batch_id)
+      WHERE r.place <= $2
+      GROUP BY b.batch_id ORDER BY b.plan_order`,
+    [source, window],
+  );
+  return rows;
+}
+
+export interface OpenCounts {
+  readonly pending: number;
+  readonly waiting: number;
+  readonly stopped: number;
+  readonly lost: number;
+  readonly openFailures: number;
+  readonly restreaming: number;
+}
+
+/** What is not settled yet, of some sources or of all, and the failed events that wait. */
+export async function countOpen(
+  db: Queryable,
+  { sources }: { readonly sources: readonly string[] | 'all' },
+): Promise<OpenCounts> {
+  const chosen = sources === 'all' ? null : sources;
+  const { rows } = await db.query<OpenCounts>(
+    `SELECT d.*, f.* FROM
+       (SELECT count(*) FILTER (WHERE d.state = 'pending') AS pending,
+               count(*) FILTER (WHERE d.state = 'waiting') AS waiting,
+               count(*) FILTER (WHERE d.state = 'stopped') AS stopped,
+               count(*) FILTER (WHERE d.state = 'lost') AS lost
+          FROM millrace.deliveries d JOIN millrace.batches b USING (batch_id)
+         WHERE d.state <> 'settled' AND ($1::text[] IS NULL OR b.source = ANY ($1))) d,
+       (SELECT coalesce(sum(open_count), 0)::bigint AS "openFailures",
+               coalesce(sum(restreaming_count), 0)::bigint AS restreaming
+          FROM millrace.failure_groups
+         WHERE open_count + restreaming_count > 0 AND ($1::text[] IS NULL OR source = ANY ($1))) f`,
+    [chosen],
+  );
+  return (
+    rows[0] ?? { pending: 0, waiting: 0, stopped: 0, lost: 0, openFailures: 0, restreaming: 0 }
+  );
+}
+
+/** Sources with live batches that should run. */
+export async function sourcesWithWork(db: Queryable): Promise<readonly string[]> {
+  const { rows } = await db.query<{ source: string }>(
+    `SELECT DISTINCT b.source FROM millrace.batches b JOIN millrace.deliveries d USING (batch_id)
+      WHERE b.run = 'live' AND b.state IN ('planned', 'extracted') AND d.state = 'pending'`,
+  );
+  return rows.map(({ source }) => source);
+}
+
+/** The range of a batch is gone from its source before it was read. Nothing if it was read. */
+export async function markBatchLost(
+  catalog: Catalog,
+  { batchId, message }: { readonly batchId: string; readonly message: string },
+): Promise<void> {
+  await catalog.transaction(async (tx) => {
+    const { rowCount } = await tx.query(
+      `UPDATE millrace.batches SET state = 'lost', settled_at = now()
+        WHERE batch_id = $1 AND state = 'planned'`,
+      [batchId],
+    );
+    if (rowCount === 0) return;
+    await tx.query(
+      `UPDATE millrace.deliveries SET state = 'lost', stop_kind = 'extract-lost', stop_message = $2
+        WHERE batch_id = $1 AND state <> 'settled'`,
+      [batchId, message],
+    );
+    await recordDecision(tx, { author: 'millrace', action: 'lost', subject: batchId });
+  });
+}

@@ -1,0 +1,122 @@
+import { must } from '../../core/errors.ts';
+import type { FailureKind } from '../../core/failures.ts';
+import type { Queryable } from './catalog.ts';
+
+interface DeliveryKey {
+  readonly batchId: string;
+  readonly destination: string;
+}
+
+export type Pins = Record<string, number>;
+
+/** Fixes the mapping versions of a delivery, once; answers those that stand. */
+export async function pinMappings(
+  db: Queryable,
+  at: DeliveryKey & { readonly pins: Pins },
+): Promise<Pins> {
+  await db.query(
+    `UPDATE millrace.deliveries SET pins = $3
+      WHERE batch_id = $1 AND destination = $2 AND pins IS NULL`,
+    [at.batchId, at.destination, JSON.stringify(at.pins)],
+  );
+  return readPins(db, at);
+}
+
+/** Replaces pins that no longer fit the table, if nobody did so before and nothing is settled. */
+export async function renewPins(
+  db: Queryable,
+  at: DeliveryKey & { readonly pins: Pins; readonly replaced: Pins },
+): Promise<Pins> {
+  await db.query(
+    `UPDATE millrace.deliveries SET pins = $3
+      WHERE batch_id = $1 AND destination = $2 AND pins = $4::jsonb AND state = 'pending'`,
+    [at.batchId, at.destination, JSON.stringify(at.pins), JSON.stringify(at.replaced)],
+  );
+  return readPins(db, at);
+}
+
+async function readPins(db: Queryable, { batchId, destination }: DeliveryKey): Promise<Pins> {
+  const { rows } = await db.query<{ pins: Pins | null }>(
+    'SELECT pins FROM millrace.deliveries WHERE batch_id = $1 AND destination = $2',
+    [batchId, destination],
+  );
+  return must(rows[0]?.pins, 'the pins of the delivery');
+}
+
+/**
+ * An earlier batch of the same source that may still bring the first columns of `stream` in this
+ * destination: its id, or null. Lanes that stand still are not waited for.
+ */
+export async function hasEarlierUnpinned(
+  db: Queryable,
+  at: DeliveryKey & { readonly stream: string },
+): Promise<string | null> {
+  const { rows } = await db.query<{ batchId: string }>(
+    `SELECT b.batch_id AS "batchId"
+       FROM millrace.batches mine
+       JOIN millrace.batches b ON b.source = mine.source AND b.plan_order < mine.plan_order
+       JOIN millrace.deliveries d ON d.batch_id = b.batch_id AND d.destination = $2
+       JOIN millrace.lanes l ON l.source = b.source AND l.lane = b.lane
+      WHERE mine.batch_id = $1 AND b.run = 'live' AND b.state IN ('planned', 'extracted')
+        AND d.state IN ('pending', 'waiting') AND d.pins IS NULL
+        AND (b.stream IS NULL OR b.stream = $3)
+        AND l.stop_kind IS DISTINCT FROM 'ledger-conflict'
+      ORDER BY b.plan_order LIMIT 1`,
+    [at.batchId, at.destination, at.stream],
+  );
+  return rows[0]?.batchId ?? null;
+}
+
+/** Moves a delivery that is not settled. */
+export async function setDeliveryState(
+  db: Queryable,
+  at: DeliveryKey & {
+    readonly state: 'pending' | 'waiting' | 'stopped' | 'lost';
+    readonly kind?: FailureKind;
+    readonly message?: string;
+  },
+): Promise<void> {
+  await db.query(
+    `UPDATE millrace.deliveries SET state = $3, stop_kind = $4, stop_message = $5
+      WHERE batch_id = $1 AND destination = $2 AND state <> 'settled'`,
+    [at.batchId, at.destination, at.state, at.kind ?? null, at.message ?? null],
+  );
+}
+
+/** The destination is back: everything that waited for it may run. */
+export async function reopenWaiting(db: Queryable, destination: string): Promise<number> {
+  const { rowCount } = await db.query(
+    `UPDATE millrace.deliveries SET state = 'pending', stop_kind = NULL, stop_message = NULL
+      WHERE destination = $1 AND state = 'waiting'`,
+    [destination],
+  );
+  return rowCount;
+}
+
+/** A person asked for this source: perhaps it has again what was lost when a batch needed it. */
+export async function reopenLost(db: Queryable, source: string): Promise<void> {
+  await db.query(
+    `WITH back AS (
+       UPDATE millrace.deliveries d SET state = 'pending', stop_kind = NULL, stop_message = NULL
+         FROM millrace.batches b
+        WHERE b.batch_id = d.batch_id AND b.source = $1
+          AND d.state IN ('stopped', 'lost') AND d.stop_kind = 'extract-lost'
+       RETURNING d.batch_id)
+     UPDATE millrace.batches SET state = 'planned', settled_at = NULL
+      WHERE state = 'lost' AND batch_id IN (SELECT batch_id FROM back)`,
+    [source],
+  );
+}
+
+/** Destinations among `names` with deliveries that are not finished. */
+export async function destinationsWithOpenDeliveries(
+  db: Queryable,
+  names: readonly string[],
+): Promise<readonly string[]> {
+  const { rows } = await db.query<{ destination: string }>(
+    `SELECT DISTINCT destination FROM millrace.deliveries
+      WHERE destination = ANY ($1) AND state IN ('pending', 'waiting', 'stopped')`,
+    [names],
+  );
+  return rows.map(({ destination }) => destination);
+}

@@ -1,0 +1,90 @@
+import type { FailureKind } from '../../core/failures.ts';
+import type { Position } from '../../core/positions.ts';
+import type { Queryable } from './catalog.ts';
+
+export interface LaneRow {
+  readonly source: string;
+  readonly lane: string;
+  readonly stream: string | null;
+  readonly head: Position;
+  readonly memo: string;
+  readonly state: 'active' | 'stopped' | 'paused';
+  readonly stopKind: string | null;
+  readonly stopMessage: string | null;
+}
+
+interface LaneKey {
+  readonly source: string;
+  readonly lane: string;
+}
+
+export async function listLanes(db: Queryable, source: string): Promise<readonly LaneRow[]> {
+  const { rows } = await db.query<LaneRow>(
+    `SELECT source, lane, stream, head, memo, state, stop_kind AS "stopKind", stop_message AS "stopMessage"
+       FROM millrace.lanes WHERE source = $1 ORDER BY lane`,
+    [source],
+  );
+  return rows;
+}
+
+/** Lanes of all sources that do not move until somebody decides. */
+export async function listStoppedLanes(db: Queryable): Promise<readonly LaneRow[]> {
+  const { rows } = await db.query<LaneRow>(
+    `SELECT source, lane, stream, head, memo, state, stop_kind AS "stopKind", stop_message AS "stopMessage"
+       FROM millrace.lanes WHERE state <> 'active' ORDER BY source, lane`,
+  );
+  return rows;
+}
+
+/** A lane seen for the first time. Whoever is second changes nothing. */
+export async function insertLane(
+  db: Queryable,
+  lane: LaneKey & { readonly stream?: string; readonly start: Position; readonly memo: string },
+): Promise<void> {
+  await db.query(
+    `INSERT INTO millrace.lanes (source, lane, stream, head, memo) VALUES ($1, $2, $3, $4, $5)
+     ON CONFLICT DO NOTHING`,
+    [lane.source, lane.lane, lane.stream ?? null, lane.start, lane.memo],
+  );
+}
+
+/** Planning of this lane stops under a name, until it is resumed. */
+export async function stopLane(
+  db: Queryable,
+  stop: LaneKey & { readonly kind: FailureKind; readonly message: string },
+): Promise<void> {
+  await db.query(
+    `UPDATE millrace.lanes SET state = 'stopped', stop_kind = $3, stop_message = $4
+      WHERE source = $1 AND lane = $2 AND state <> 'paused'`,
+    [stop.source, stop.lane, stop.kind, stop.message],
+  );
+}
+
+export async function resumeLane(db: Queryable, { source, lane }: LaneKey): Promise<void> {
+  await db.query(
+    `UPDATE millrace.lanes SET state = 'active', stop_kind = NULL, stop_message = NULL, fruitless = 0
+      WHERE source = $1 AND lane = $2 AND state <> 'active'`,
+    [source, lane],
+  );
+}
+
+/** A person asked for this source: lanes that paused after fruitless batches go on. */
+export async function resumePausedLanes(db: Queryable, source: string): Promise<number> {
+  const { rowCount } = await db.query(
+    `UPDATE millrace.lanes SET state = 'active', stop_kind = NULL, stop_message = NULL, fruitless = 0
+      WHERE source = $1 AND state = 'paused'`,
+    [source],
+  );
+  return rowCount;
+}
+
+/** Keeps a new note without new data, unless the head moved meanwhile and brought its own. */
+export async function saveMemo(
+  db: Queryable,
+  at: LaneKey & { readonly memo: string; readonly expectedHead: Position },
+): Promise<void> {
+  await db.query(
+    'UPDATE millrace.lanes SET memo = $3 WHERE source = $1 AND lane = $2 AND head = $4',
+    [at.source, at.lane, at.memo, at.expectedHead],
+  );
+}

@@ -1,0 +1,67 @@
+import type { Position, PositionRange } from '../../core/positions.ts';
+import type { Catalog, Transaction } from './catalog.ts';
+
+export interface PlannedRange extends PositionRange {
+  readonly batchId: string;
+}
+
+export interface LanePlanRecord {
+  readonly source: string;
+  readonly lane: string;
+  readonly stream?: string;
+  readonly from: Position;
+  readonly memo: string;
+  readonly ranges: readonly PlannedRange[];
+  readonly destinations: readonly string[];
+}
+
+/**
+ * Makes a plan durable: moves the lane's head over the ranges and inserts them as batches with
+ * their deliveries, in one transaction, only if the head still stands where the cut began. False:
+ * another planner was first and nothing was written. Repeating is harmless, no gap can arise.
+ */
+export async function recordPlan(catalog: Catalog, plan: LanePlanRecord): Promise<boolean> {
+  const last = plan.ranges.at(-1);
+  if (!last) return false;
+  return catalog.transaction(async (tx) => {
+    const { rowCount } = await tx.query(
+      `UPDATE millrace.lanes SET head = $4, memo = $5
+        WHERE source = $1 AND lane = $2 AND head = $3 AND state = 'active'`,
+      [plan.source, plan.lane, plan.from, last.to, plan.memo],
+    );
+    if (rowCount === 0) return false;
+    await insertBatches(tx, plan);
+    await insertDeliveries(tx, plan);
+    return true;
+  });
+}
+
+async function insertBatches(tx: Transaction, plan: LanePlanRecord): Promise<void> {
+  const { source, lane, stream, memo, ranges } = plan;
+  await tx.query(
+    `INSERT INTO millrace.batches
+       (batch_id, source, lane, stream, memo, from_position, to_position, planned_bytes)
+     SELECT batch_id, $1, $2, $3, $4, from_position, to_position, bytes
+       FROM unnest($5::text[], $6::text[], $7::text[], $8::bigint[])
+            WITH ORDINALITY AS range(batch_id, from_position, to_position, bytes, n)
+      ORDER BY n`,
+    [
+      source,
+      lane,
+      stream ?? null,
+      memo,
+      ranges.map(({ batchId }) => batchId),
+      ranges.map(({ from }) => from),
+      ranges.map(({ to }) => to),
+      ranges.map(({ bytes }) => Math.round(bytes)),
+    ],
+  );
+}
+
+async function insertDeliveries(tx: Transaction, { ranges, destinations }: LanePlanRecord) {
+  await tx.query(
+    `INSERT INTO millrace.deliveries (batch_id, destination)
+     SELECT batch_id, destination FROM unnest($1::text[]) AS batch_id, unnest($2::text[]) AS destination`,
+    [ranges.map(({ batchId }) => batchId), destinations],
+  );
+}

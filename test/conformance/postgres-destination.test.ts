@@ -1,0 +1,63 @@
+import { existsSync } from 'node:fs';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { postgresDestination } from '../../connectors/postgres/index.ts';
+import { openLossyWay, type LossyWay } from '../support/lost-commit.ts';
+import { queryAt, startPostgres, type PostgresServer } from '../support/postgres-server.ts';
+import type { DestinationFixture, Identity } from './destination-fixture.ts';
+import { testDestination } from './destination-suite.ts';
+
+const debian15 = '/usr/lib/postgresql/15/bin';
+
+describe('the embedded PostgreSQL', () => testPostgres('PostgreSQL 17', undefined));
+
+if (existsSync(`${debian15}/initdb`)) {
+  describe('the oldest PostgreSQL', () => testPostgres('PostgreSQL 15', debian15));
+} else {
+  test.skip(`PostgreSQL 15 as a destination: ${debian15} is not installed`, () => undefined);
+}
+
+function testPostgres(name: string, bin: string | undefined): void {
+  let server: PostgresServer;
+  let databases = 0;
+  beforeAll(async () => {
+    server = await startPostgres(bin);
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  testDestination(name, async () => {
+    databases += 1;
+    return setUp(await server.createDatabase(`conformance_${databases}`));
+  });
+}
+
+function setUp(url: string): DestinationFixture {
+  const ways: LossyWay[] = [];
+  const openAt = (at: string, { installation = 'ours', name = 'warehouse' }: Identity = {}) =>
+    postgresDestination.open({ url: at }, { installation, name });
+  return {
+    encoding: postgresDestination.encoding,
+    open: (identity) => openAt(url, identity),
+    async openLosingCommit() {
+      const way = await openLossyWay(url);
+      ways.push(way);
+      return openAt(way.url);
+    },
+    async openAway() {
+      const away = new URL(url);
+      away.port = '9'; // discard: nobody listens
+      return openAt(away.toString());
+    },
+    async rows({ schema, name }) {
+      const rows = await queryAt<{ row: Record<string, string | null> }>(
+        url,
+        `SELECT jsonb_object_agg(cell.key, cell.value) AS row
+           FROM "${schema}"."${name}" AS t, to_jsonb(t) AS j, jsonb_each_text(j) AS cell
+          GROUP BY t.ctid`,
+      );
+      return rows.map(({ row }) => row);
+    },
+    async [Symbol.asyncDispose]() {
+      for (const way of ways) await way[Symbol.asyncDispose]();
+    },
+  };
+}

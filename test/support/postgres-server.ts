@@ -1,0 +1,62 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import pg from 'pg';
+import { Child } from '../../local/child.ts';
+import { openHome } from '../../local/home.ts';
+import { choosePorts } from '../../local/ports.ts';
+import { preparePostgres } from '../../local/postgres.ts';
+import { ensureDatabase } from '../../local/postgres-databases.ts';
+import { choosePostgresPlace } from '../../local/postgres-place.ts';
+
+/** A PostgreSQL of its own, without the rest of an instance. */
+export interface PostgresServer extends AsyncDisposable {
+  readonly majorVersion: number;
+  /** Makes a database; answers its url. */
+  createDatabase(name: string): Promise<string>;
+}
+
+/** @param bin folder of its programs; default: the embedded one */
+export async function startPostgres(bin?: string): Promise<PostgresServer> {
+  const directory = await mkdtemp(join(tmpdir(), 'millrace-postgres-'));
+  const home = await openHome(join(directory, 'home'));
+  const environment = bin === undefined ? {} : { MILLRACE_PG_BIN: bin };
+  const place = await choosePostgresPlace(home.directory, undefined, environment);
+  const { postgres: port } = await choosePorts('auto', undefined, []);
+  const { signal } = new AbortController();
+  const embedded = await preparePostgres(home, place, { port, signal });
+  const child = new Child(embedded.spec);
+  const dispose = async () => {
+    await child.stop();
+    if (!place.data.startsWith(directory)) {
+      await rm(dirname(place.data), { recursive: true, force: true });
+    }
+    await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    await child.start();
+    await embedded.completeRole();
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return {
+    majorVersion: place.majorVersion,
+    createDatabase: (name) => ensureDatabase(embedded.baseUrl, name),
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+export async function queryAt<Row>(
+  url: string,
+  sql: string,
+  values: unknown[] = [],
+): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query(sql, values)).rows as Row[];
+  } finally {
+    await client.end();
+  }
+}
