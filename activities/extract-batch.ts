@@ -139,6 +139,7 @@ function toBlock(events: readonly RestreamEvent[]): RecordBlock {
     idPrefix: '',
     idNumbers: new Float64Array(events.length),
     ids: events.map(({ eventId }) => eventId),
+    versions: events.map(({ version }) => version),
     lineNumbers: Float64Array.from(events, ({ lineNumber }) => lineNumber ?? Number.NaN),
   };
 }

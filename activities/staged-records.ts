@@ -1,12 +1,15 @@
 import type { FailedEvent } from '../core/failed-events.ts';
-import { eventIdOf, recordBytes, recordCount } from '../core/records.ts';
+import { eventIdOf, recordBytes, recordCount, versionOf } from '../core/records.ts';
 import type { StagedFile, Staging } from '../core/staging.ts';
 import { decodeFrames } from '../formats/frames.ts';
 import { readWhole } from '../store/staging/read-whole.ts';
 import type { LoadFiles } from './threads/block-task.ts';
 import { decodeFailures } from './threads/failure-file.ts';
 
-type StagedRecord = Pick<FailedEvent, 'stream' | 'eventId' | 'raw' | 'context' | 'lineNumber'>;
+type StagedRecord = Pick<
+  FailedEvent,
+  'stream' | 'eventId' | 'raw' | 'context' | 'lineNumber' | 'version'
+>;
 
 /** Finds records of a staged extract by ordinal. Reads it in full: refused rows are rare. */
 export async function readStagedRecords(
@@ -25,6 +28,7 @@ export async function readStagedRecords(
         raw: recordBytes(block, index).slice(),
         context: block.context,
         lineNumber: block.lineNumbers?.[index],
+        version: versionOf(block, index),
       });
     }
     first += recordCount(block);

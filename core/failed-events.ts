@@ -26,4 +26,6 @@ export interface FailedEvent extends EventFailure {
   readonly context: RecordContext;
   readonly lineNumber?: number;
   readonly mappingVersion?: number;
+  /** See `versionOf`: a restreamed event keeps its own. */
+  readonly version: string;
 }

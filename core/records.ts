@@ -30,6 +30,13 @@ export interface RecordBlock {
   readonly idPrefix: string;
   readonly idNumbers: Float64Array;
   readonly ids?: readonly string[];
+  /**
+   * Version of record i, which decides in `merge` tables: `versions[i]` where given, else
+   * `versionPrefix` + idNumbers[i]. Sorts as text (by bytes), newer behind older, and does not
+   * depend on how the lane was cut into batches.
+   */
+  readonly versionPrefix?: string;
+  readonly versions?: readonly string[];
   /** Line (or element) number of the first record, 1-based, and the step to the next, where known. */
   readonly lineNumbers?: Float64Array;
   /** Records which the reader itself could not take apart: index in this block and why. */
@@ -53,6 +60,16 @@ export function recordBytes(block: RecordBlock, index: number): Uint8Array {
 
 export function eventIdOf(block: RecordBlock, index: number): string {
   return block.ids?.[index] ?? `${block.idPrefix}${block.idNumbers[index]}`;
+}
+
+/** As many digits as the largest id number has. */
+const versionDigits = 16;
+
+export function versionOf(block: RecordBlock, index: number): string {
+  const given = block.versions?.[index];
+  if (given !== undefined) return given;
+  const number = String(block.idNumbers[index] ?? 0).padStart(versionDigits, '0');
+  return `${block.versionPrefix ?? ''}${number}`;
 }
 
 /** Limits on one record. Beyond them it is parked whole, as `too-large` or `too-deep`. */

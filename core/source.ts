@@ -51,6 +51,8 @@ export interface ImportedField {
 export interface ImportedSchema {
   readonly stream: string;
   readonly fields: readonly ImportedField[];
+  /** Fields whose values tell the rows of a `merge` table apart. */
+  readonly key?: readonly FieldPath[];
 }
 
 export interface SourceCapabilities {

@@ -16,6 +16,8 @@ interface FrameHead {
   readonly idPrefix: string;
   readonly count: number;
   readonly ids?: readonly string[] | undefined;
+  readonly versionPrefix?: string | undefined;
+  readonly versions?: readonly string[] | undefined;
   readonly lines: boolean;
   readonly faults?: readonly RecordFault[] | undefined;
 }
@@ -28,6 +30,8 @@ export function encodeFrame(block: RecordBlock): readonly Uint8Array[] {
     idPrefix: block.idPrefix,
     count: block.starts.length,
     ids: block.ids,
+    versionPrefix: block.versionPrefix,
+    versions: block.versions,
     lines: block.lineNumbers !== undefined,
     faults: block.faults,
   };
@@ -73,7 +77,8 @@ interface FrameLengths {
 
 function toBlock(body: Uint8Array, { textLength, tableLength, length }: FrameLengths): RecordBlock {
   const head = parseHead(body.subarray(0, textLength));
-  const { stream, context, idPrefix, count, ids, lines, faults } = head;
+  const { stream, context, idPrefix, count, lines } = head;
+  const { ids, versionPrefix, versions, faults } = head;
   const wanted = count * (8 + (lines ? 8 : 0) + 8);
   if (wanted !== tableLength) throw damaged();
   let at = body.byteOffset + textLength;
@@ -91,6 +96,8 @@ function toBlock(body: Uint8Array, { textLength, tableLength, length }: FrameLen
   return {
     ...block,
     ...(ids && { ids }),
+    ...(versionPrefix !== undefined && { versionPrefix }),
+    ...(versions && { versions }),
     ...(lineNumbers && { lineNumbers }),
     ...(faults && { faults }),
   };

@@ -1,5 +1,5 @@
 import type { EventFailure } from '../../core/failed-events.ts';
-import { eventIdOf, recordBytes, type RecordBlock } from '../../core/records.ts';
+import { eventIdOf, recordBytes, versionOf, type RecordBlock } from '../../core/records.ts';
 import type { Staging } from '../../core/staging.ts';
 import { createFailuresHash } from '../../pipeline/batches/failures-hash.ts';
 import type { EncodedPart, TargetOutput } from '../../pipeline/mapping/block-output.ts';
@@ -112,6 +112,7 @@ export class TargetWriter {
       raw: recordBytes(block, index),
       context: block.context,
       lineNumber: block.lineNumbers?.[index],
+      version: versionOf(block, index),
       mappingVersion: failure.stage === 'map' ? mapping?.version : undefined,
     });
   }

@@ -10,6 +10,7 @@ export interface BlockLabels {
   readonly context: RecordContext;
   /** Everything of an event id but its number. */
   readonly idPrefix: string;
+  readonly versionPrefix: string;
 }
 
 export interface LinesToRead {

@@ -213,6 +213,7 @@ export class FileSource implements ReplayableSource {
       stream,
       context: { format: { kind, ...csv }, fileName: memo.path },
       idPrefix: `${this.#context.name}/${lane}/${formatGeneration(generation)}.`,
+      versionPrefix: `${formatGeneration(generation)}.`,
     };
   }
 }

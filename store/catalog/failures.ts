@@ -59,17 +59,18 @@ async function insertRecords(
     `INSERT INTO millrace.failure_records
        (batch_id, destination, source, lane, attempt, raw, ordinal, child, stream, event_id, stage,
         kind, field, expected, observed, message, sql_state, mapping_version, raw_sha256, context,
-        line_number)
+        line_number, version)
      SELECT $1, $2, $3, $4, $5,
             substring($6::bytea FROM (1 + sum(size) OVER (ORDER BY place) - size)::int FOR size),
             ordinal, child, stream, event_id, stage, kind, field, expected, observed, message,
-            sql_state, mapping_version, raw_sha256, context, line_number
+            sql_state, mapping_version, raw_sha256, context, line_number, version
        FROM unnest($7::int[], $8::bigint[], $9::int[], $10::text[], $11::text[], $12::text[],
                    $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
-                   $19::int[], $20::text[], $21::jsonb[], $22::bigint[])
+                   $19::int[], $20::text[], $21::jsonb[], $22::bigint[], $23::text[])
             WITH ORDINALITY
             AS event (size, ordinal, child, stream, event_id, stage, kind, field, expected, observed,
-                      message, sql_state, mapping_version, raw_sha256, context, line_number, place)
+                      message, sql_state, mapping_version, raw_sha256, context, line_number, version,
+                      place)
      ON CONFLICT DO NOTHING`,
     [
       batchId,
@@ -94,6 +95,7 @@ async function insertRecords(
       column(({ raw }) => createHash('sha256').update(raw).digest('hex')),
       column(({ context }) => JSON.stringify(context)),
       column(({ lineNumber }) => (Number.isFinite(lineNumber) ? lineNumber : null)),
+      column(({ version }) => version),
     ],
   );
 }

@@ -104,6 +104,7 @@ export interface RestreamEvent {
   readonly raw: Uint8Array;
   readonly context: RecordContext;
   readonly lineNumber: number | null;
+  readonly version: string;
 }
 
 const pageRows = 500;
@@ -120,7 +121,7 @@ export async function* readRestreamEvents(
   for (let first = from; first < to; first += pageRows) {
     const { rows } = await db.query<RestreamEvent>(
       `SELECT restream_ordinal AS ordinal, stream, event_id AS "eventId", raw, context,
-              line_number AS "lineNumber"
+              line_number AS "lineNumber", version
          FROM millrace.failure_records
         WHERE restream_id = $1 AND restream_ordinal >= $2 AND restream_ordinal < $3
         ORDER BY restream_ordinal`,

@@ -79,6 +79,7 @@ export function failAt(catalog: Catalog, failures: Failures): Promise<void> {
     eventId: `${batchId}/${ordinal}`,
     raw: Buffer.from(`{"ordinal":${ordinal}}`),
     context: { format: { kind: 'json' } },
+    version: String(ordinal),
   }));
   return recordFailures(catalog, origin, events);
 }

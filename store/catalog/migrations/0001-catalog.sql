@@ -180,6 +180,7 @@ CREATE TABLE millrace.failure_records (
   raw_sha256 text NOT NULL,
   context jsonb NOT NULL,
   line_number bigint,
+  version text NOT NULL, -- decides in merge tables; a restreamed event keeps its own
   state text NOT NULL DEFAULT 'provisional'
     CHECK (state IN ('provisional', 'open', 'restreaming', 'resolved', 'discarded')),
   group_id text,

@@ -24,6 +24,7 @@ const failure = fc
     stream: 't',
     context: { format: { kind: 'csv', csv: { columns: ['é', '"'], delimiter: ';' } } },
     lineNumber: 7,
+    version: 'v.1',
   }));
 
 describe('a file of failures', () => {

@@ -29,6 +29,7 @@ const block: fc.Arbitrary<RecordBlock> = fc
       idPrefix,
       idNumbers: numbers,
       ...(named && { ids: records.map((_, at) => `id\u0000${at}`) }),
+      ...(named ? { versions: records.map((_, at) => `v${at}`) } : { versionPrefix: idPrefix }),
       ...(numbered && { lineNumbers: numbers }),
       ...(records.length > 0 && {
         faults: [{ index: 0, kind: 'too-large' as const, message: 'm' }],
