@@ -78,7 +78,6 @@ interface FrameLengths {
 function toBlock(body: Uint8Array, { textLength, tableLength, length }: FrameLengths): RecordBlock {
   const head = parseHead(body.subarray(0, textLength));
   const { stream, context, idPrefix, count, lines } = head;
-  const { ids, versionPrefix, versions, faults } = head;
   const wanted = count * (8 + (lines ? 8 : 0) + 8);
   if (wanted !== tableLength) throw damaged();
   let at = body.byteOffset + textLength;
@@ -93,12 +92,14 @@ function toBlock(body: Uint8Array, { textLength, tableLength, length }: FrameLen
   if (ends.some((end, n) => end > length || (starts[n] ?? 0) > end)) throw damaged();
   const bytes = new Uint8Array(buffer as ArrayBuffer, at, length);
   const block = { stream, context, idPrefix, idNumbers, starts, ends, bytes };
+  return { ...block, ...optionalParts(head), ...(lineNumbers && { lineNumbers }) };
+}
+
+function optionalParts({ ids, versionPrefix, versions, faults }: FrameHead): Partial<RecordBlock> {
   return {
-    ...block,
     ...(ids && { ids }),
     ...(versionPrefix !== undefined && { versionPrefix }),
     ...(versions && { versions }),
-    ...(lineNumbers && { lineNumbers }),
     ...(faults && { faults }),
   };
 }
