@@ -1,6 +1,5 @@
 import type { EncodedRows } from '../core/destination.ts';
 import { PipelineError } from '../core/errors.ts';
-import type { Mapping } from '../core/mapping.ts';
 import type { Staging } from '../core/staging.ts';
 import { readWhole } from '../store/staging/read-whole.ts';
 import type { LoadFiles, LoadPartFiles } from './threads/block-task.ts';
@@ -27,11 +26,12 @@ export async function readOrdinals(staging: Staging, part: LoadPartFiles): Promi
 export function openEncodedRows(
   staging: Staging,
   { rowsFile, rowCount }: LoadPartFiles,
-  mapping: Mapping,
+  { mapping, laterColumns }: Pick<EncodedRows, 'mapping' | 'laterColumns'>,
 ): EncodedRows {
   let noted: Promise<readonly number[]> | undefined;
   return {
     mapping,
+    laterColumns,
     rowCount,
     async *read(from, to) {
       if (from === 0 && to >= rowCount) return yield* readWhole(staging, rowsFile);

@@ -1,4 +1,5 @@
-import type { Destination, LedgerRow, LoadRequest } from '../core/destination.ts';
+import type { Destination, LedgerRow, LoadRequest, LoadTable } from '../core/destination.ts';
+import type { Mapping } from '../core/mapping.ts';
 import { isPipelineError, must } from '../core/errors.ts';
 import { failpoint } from '../core/failpoints.ts';
 import type { EventFailure, FailedEvent } from '../core/failed-events.ts';
@@ -9,7 +10,7 @@ import { noteDestinationUp } from '../store/catalog/destinations.ts';
 import { extractFile, readManifest, type Manifest } from '../store/catalog/extracts.ts';
 import { recordFailures } from '../store/catalog/failures.ts';
 import { stopLane } from '../store/catalog/lanes.ts';
-import { readMapping } from '../store/catalog/mappings.ts';
+import { currentMapping, readMapping } from '../store/catalog/mappings.ts';
 import { newAttempt } from './attempts.ts';
 import type { Activities, LoadInput, LoadResult } from './contract.ts';
 import type { ActivityDependencies, OpenDestination } from './dependencies.ts';
@@ -105,7 +106,8 @@ async function openParts(
       const key = { source: batch.source, stream, destination: input.destination, version };
       const mapping = await readMapping(catalog, key);
       const ordinals = await readOrdinals(staging, part);
-      return { rows: openEncodedRows(staging, part, mapping), ordinals };
+      const laterColumns = async () => columnsBeyond(mapping, await currentMapping(catalog, key));
+      return { rows: openEncodedRows(staging, part, { mapping, laterColumns }), ordinals };
     }),
   );
 }
@@ -116,6 +118,7 @@ function toRequest(
   loadAttempt: string,
 ): LoadRequest {
   const { batchId, source, lane, from, to } = batch;
+  const write = batch.run === 'live' ? 'append' : 'append-absent';
   return {
     claim: {
       batchId,
@@ -128,11 +131,20 @@ function toRequest(
       loadAttempt,
       mappingVersions: pins,
     },
-    tables: parts.map(({ rows }) => rows.mapping.table),
-    write: batch.run === 'live' ? 'append' : 'append-absent',
+    tables: parts.map(({ rows }) => toTable(rows.mapping, write)),
+    write,
     fenceTimeoutMs: dependencies.settings.fenceTimeoutMs,
     signal: dependencies.signal(),
   };
+}
+
+function toTable({ table, merge }: Mapping, write: LoadRequest['write']): LoadTable {
+  return { ...table, alone: merge !== undefined || write === 'append-absent' };
+}
+
+function columnsBeyond({ columns }: Mapping, newest: Mapping | null): readonly string[] {
+  const known = new Set(columns.map(({ column }) => column));
+  return (newest?.columns ?? []).map(({ column }) => column).filter((name) => !known.has(name));
 }
 
 /** Refused rows are known by ordinal; their bytes come from the staged extract. */

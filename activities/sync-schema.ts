@@ -2,6 +2,7 @@ import type { Mapping, StreamProfile } from '../core/mapping.ts';
 import { must, PipelineError } from '../core/errors.ts';
 import { planMapping } from '../pipeline/mapping/plan-mapping.ts';
 import { assignTableName, schemaNameOf } from '../pipeline/mapping/names.ts';
+import { mergeRuleOf } from '../pipeline/mapping/write-rule.ts';
 import { readBatch, type BatchRow, type DeliveryRow } from '../store/catalog/batches.ts';
 import type { Transaction } from '../store/catalog/catalog.ts';
 import { hasEarlierUnpinned, pinMappings, renewPins } from '../store/catalog/deliveries.ts';
@@ -94,8 +95,9 @@ async function planStream(
   context: Context,
   profile: StreamProfile,
 ): Promise<Mapping> {
-  const { batch, delivery, destination } = context;
+  const { batch, delivery, destination, dependencies } = context;
   const { source } = batch;
+  const { pipeline } = await dependencies.configuration.source(source);
   const others = await currentMappings(tx, { source, destination: delivery.destination });
   const current = others.find(({ stream }) => stream === profile.stream) ?? null;
   const taken = new Set(others.map(({ table }) => table.name));
@@ -109,6 +111,7 @@ async function planStream(
     naming: destination.naming,
     schemaName: schemaNameOf(source, destination.naming),
     tableName: current?.table.name ?? assignTableName(profile.stream, taken, destination.naming),
+    merge: current ? current.merge : mergeRuleOf(profile.stream, pipeline, null),
   });
   if (plan.changed) {
     const reason = plan.changes

@@ -31,16 +31,28 @@ function toConfiguration({
   sources,
   pipelines,
 }: ConfigurationDocument): Configuration {
-  const toPipeline = ({ source, destinations: to, schedule }: (typeof pipelines)[string]) => {
-    const settings: PipelineSettings = { source, destinations: to };
-    return schedule === undefined ? settings : { ...settings, everyMs: intervalOf(schedule) };
-  };
   return {
     destinations,
     sources,
     pipelines: Object.fromEntries(
       Object.entries(pipelines).map(([name, pipeline]) => [name, toPipeline(pipeline)]),
     ),
+  };
+}
+
+function toPipeline({
+  source,
+  destinations,
+  schedule,
+  write,
+  streams,
+}: ConfigurationDocument['pipelines'][string]): PipelineSettings {
+  return {
+    source,
+    destinations,
+    ...(schedule !== undefined && { everyMs: intervalOf(schedule) }),
+    ...(write && { write }),
+    ...(streams && { streams: streams as NonNullable<PipelineSettings['streams']> }),
   };
 }
 

@@ -21,6 +21,23 @@ const schedule = z
   .string()
   .regex(/^every [1-9]\d{0,5}[smhd]$/, 'must be like "every 5s", "every 1m" or "every 2h"');
 
+const write = z
+  .enum(['append', 'merge'], 'must be append or merge')
+  .describe(
+    'append: every event, once; merge: the newest row of each key. Default: merge with a key',
+  );
+
+const field = z.string().min(1, 'names no field');
+
+const stream = z.strictObject({
+  write: write.optional(),
+  key: z
+    .union([field.transform((one) => [one]), z.array(field).min(1, 'needs at least one field')])
+    .optional()
+    .describe('field, or fields, that tell the rows of a merge table apart'),
+  version: field.optional().describe('field that says which row of a key is newer'),
+});
+
 /** The form of `millrace.yaml`. What stands below `type` is checked by the connector itself. */
 export const documentShape = z.strictObject({
   destinations: z.record(name, connector).default({}),
@@ -32,10 +49,8 @@ export const documentShape = z.strictObject({
         source: z.string(),
         destinations: z.array(z.string()).min(1, 'needs at least one destination'),
         schedule: schedule.optional().describe('every 5s, 1m, 2h …; default: at up and on sync'),
-        write: z
-          .enum(['append'], 'must be append: other write modes come with later releases')
-          .optional()
-          .describe('append: every event, once'),
+        write: write.optional(),
+        streams: z.record(z.string(), stream).optional().describe('how single streams are written'),
       }),
     )
     .default({}),

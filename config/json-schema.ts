@@ -44,12 +44,17 @@ export async function settingsAt(
 ): Promise<readonly string[]> {
   const [section, name] = path.map(String);
   if (section === undefined || path.length === 1) return Object.keys(documentShape.shape);
-  if (section === 'pipelines') return ['source', 'destinations', 'schedule', 'write'];
+  if (section === 'pipelines') return pipelineSettingsAt(path);
   const type = typeOf(section, name ?? '');
   if (type === undefined || path.length > 3) return [];
   const find = section === 'sources' ? sourceModule : destinationModule;
   const module = await find(type).catch(() => null);
   return module ? ['type', ...Object.keys(toSchema(module.settings).properties ?? {})] : [];
+}
+
+function pipelineSettingsAt(path: readonly (string | number)[]): readonly string[] {
+  if (path[2] === 'streams' && path.length > 3) return ['write', 'key', 'version'];
+  return ['source', 'destinations', 'schedule', 'write', 'streams'];
 }
 
 function withType(type: string, settings: z.ZodType): JsonSchema {

@@ -1,3 +1,6 @@
+import type { FieldPath } from './field-types.ts';
+import type { WriteMode } from './mapping.ts';
+
 /** `millrace.yaml`, checked and complete. Connector settings keep their own shape. */
 export interface Configuration {
   readonly destinations: Readonly<Record<string, ConnectorSettings>>;
@@ -16,6 +19,18 @@ export interface PipelineSettings {
   readonly destinations: readonly string[];
   /** Milliseconds between syncs; absent: at `up` and on `sync`. */
   readonly everyMs?: number;
+  /** For streams that say nothing of their own; absent: `merge` where there is a key. */
+  readonly write?: WriteMode;
+  /** By name. */
+  readonly streams?: Readonly<Record<string, StreamSettings>>;
+}
+
+/** How one stream is written, where it differs from what its source declares. */
+export interface StreamSettings {
+  readonly write?: WriteMode;
+  readonly key?: readonly FieldPath[];
+  /** Field that says which row of a key is newer. */
+  readonly version?: FieldPath;
 }
 
 export const emptyConfiguration: Configuration = { destinations: {}, sources: {}, pipelines: {} };

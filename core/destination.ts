@@ -1,4 +1,4 @@
-import type { ColumnMapping, Mapping, TableName } from './mapping.ts';
+import type { ColumnMapping, Mapping, TableName, WriteMode } from './mapping.ts';
 
 /** One row of `_millrace.ledger`: a batch that this destination has, in full. */
 export interface LedgerRow {
@@ -48,13 +48,18 @@ export type LedgerCounts = Pick<
   | 'tables'
 >;
 
+export interface LoadTable extends TableName {
+  /** No other load may be inside: rows are compared with those that are there. */
+  readonly alone: boolean;
+}
+
 export interface LoadRequest {
   readonly claim: LedgerClaim;
   /** Tables the batch touches. Their locks are taken in name order. */
-  readonly tables: readonly TableName[];
+  readonly tables: readonly LoadTable[];
   /**
-   * `append` shares a table with other live batches and inserts every row;
-   * `append-absent` (restream, backfill) holds it alone and inserts only absent `_event_id`s.
+   * For tables in mode `append`: `append` inserts every row, `append-absent` (restream, backfill)
+   * only absent `_event_id`s.
    */
   readonly write: 'append' | 'append-absent';
   /** An older attempt of this batch that blocks the fence longer than this is ended. */
@@ -68,10 +73,21 @@ export interface EncodedRows {
   readonly rowCount: number;
   /** Bytes of rows `from` (inclusive) to `to` (exclusive), in chunks of any size. */
   read(from: number, to: number): AsyncIterable<Uint8Array>;
+  /**
+   * Columns that newer versions of the mapping have and this one lacks. A merged row has no value
+   * there, so none may stay of the row it replaces. Asked only while the table is held.
+   */
+  laterColumns(): Promise<readonly string[]>;
 }
 
 export type CopyResult =
-  | { readonly ok: true; readonly loaded: number; readonly duplicate: number }
+  | {
+      readonly ok: true;
+      readonly loaded: number;
+      readonly duplicate: number;
+      /** Older than the row of its key that is there, or that came with it (`merge`). */
+      readonly superseded: number;
+    }
   | {
       readonly ok: false;
       /** Row index in `rows` that was refused, where the destination says it. */
@@ -97,7 +113,7 @@ export interface LoadTransaction extends AsyncDisposable {
   /** Inserts the ledger row. Returns null, or the row that another attempt committed before. */
   claim(): Promise<LedgerRow | null>;
   /**
-   * Inserts rows `from`..`to`, all or none. A row the destination refuses is an answer, not an
+   * Inserts rows `from`..`to`, all or none; in a `merge` table, of each key only what is newer. A row the destination refuses is an answer, not an
    * error: nothing of this call stays, the transaction goes on.
    */
   copy(rows: EncodedRows, from: number, to: number): Promise<CopyResult>;
@@ -115,7 +131,7 @@ export interface TableColumn {
 
 export interface SchemaChange {
   readonly table: TableName;
-  readonly kind: 'create-table' | 'add-column' | 'widen-column';
+  readonly kind: 'create-table' | 'add-column' | 'widen-column' | 'add-key';
   readonly columns: readonly Pick<ColumnMapping, 'column' | 'type'>[];
 }
 
@@ -125,7 +141,7 @@ export interface AppliedChange {
 }
 
 export interface DestinationCapabilities {
-  readonly writeModes: readonly ('append' | 'merge' | 'replace')[];
+  readonly writeModes: readonly WriteMode[];
 }
 
 /** A warehouse. Every method may be repeated; a repetition changes nothing. */

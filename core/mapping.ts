@@ -14,6 +14,17 @@ export interface ColumnMapping {
   readonly by: 'automapper' | 'person';
 }
 
+/** How a stream is written: every event as a row, or the newest row of each key. */
+export type WriteMode = 'append' | 'merge';
+
+/** One row per key: the one with the highest version, whatever order they come in. */
+export interface MergeRule {
+  /** Fields that tell rows apart. An event without one of them is parked (`missing-required`). */
+  readonly key: readonly FieldPath[];
+  /** Field that says which of two rows is newer; between equals, and without it, `_version` does. */
+  readonly version?: FieldPath;
+}
+
 /** Fields of one stream → columns of one table in one destination. A version is never edited. */
 export interface Mapping {
   readonly source: string;
@@ -25,6 +36,8 @@ export interface Mapping {
   readonly columns: readonly ColumnMapping[];
   /** The table has the column `_extra` (json) for fields beyond the width limit. */
   readonly extra: boolean;
+  /** Absent: `append`. Fixed when the table is made. */
+  readonly merge?: MergeRule;
 }
 
 /** Columns that Millrace adds to every table, in this order, before the mapped ones. */
@@ -34,7 +47,30 @@ export const metadataColumns = [
   { column: '_loaded_at', type: 'timestamptz' },
 ] as const satisfies readonly { column: string; type: FieldType }[];
 
+/** In `merge` tables these stand behind them. Versions sort by their bytes. */
+export const mergeColumns = [
+  { column: '_version', type: 'text' },
+  { column: '_deleted', type: 'boolean' },
+] as const satisfies readonly { column: string; type: FieldType }[];
+
 export const extraColumn = '_extra';
+
+/** Columns of the table that Millrace adds itself, in their order. */
+export function metadataOf({ merge }: Mapping): readonly { column: string; type: FieldType }[] {
+  return merge ? [...metadataColumns, ...mergeColumns] : metadataColumns;
+}
+
+/** Columns of the cells of an encoded row, in their order. */
+export function rowColumns({ columns, extra, merge }: Mapping): readonly string[] {
+  const metadata = ['_event_id', '_batch_id', ...(merge ? ['_version'] : [])];
+  const names = [...metadata, ...columns.map(({ column }) => column)];
+  return extra ? [...names, extraColumn] : names;
+}
+
+/** Columns of the key, as far as the mapping has them. */
+export function keyColumns({ columns, merge }: Mapping): readonly ColumnMapping[] {
+  return (merge?.key ?? []).flatMap((path) => columns.filter((column) => column.path === path));
+}
 
 /** How often each type was seen at one path. Keys are absent where the count is 0. */
 export type TypeCounts = { readonly [type in ObservedType]?: number };

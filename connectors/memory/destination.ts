@@ -9,7 +9,13 @@ import type {
 } from '../../core/destination.ts';
 import { PipelineError } from '../../core/errors.ts';
 import type { FieldType } from '../../core/field-types.ts';
-import { extraColumn, metadataColumns, type Mapping, type TableName } from '../../core/mapping.ts';
+import {
+  extraColumn,
+  keyColumns,
+  metadataOf,
+  type Mapping,
+  type TableName,
+} from '../../core/mapping.ts';
 import { MemoryLoad } from './load.ts';
 import { tableKey, type MemoryDestinationOptions } from './warehouse.ts';
 
@@ -22,7 +28,7 @@ const widenings: readonly (readonly [from: FieldType, to: FieldType])[] = [
 
 /** The reference of a destination. See `core/destination.ts`. */
 export class MemoryDestination implements Destination {
-  readonly capabilities = { writeModes: ['append'] } as const;
+  readonly capabilities = { writeModes: ['append', 'merge'] } as const;
   readonly #options: MemoryDestinationOptions;
 
   constructor(options: MemoryDestinationOptions) {
@@ -58,6 +64,11 @@ export class MemoryDestination implements Destination {
     const changes = planChanges(mapping, warehouse.table(mapping.table)?.columns);
     const table = warehouse.table(mapping.table) ?? warehouse.createTable(mapping.table);
     for (const { columns } of changes) table.columns = merge(table.columns, columns);
+    const key = keyColumns(mapping);
+    if (mapping.merge && key.length === mapping.merge.key.length && !table.keyed) {
+      table.keyed = true;
+      changes.push({ table: mapping.table, kind: 'add-key', columns: key.map(plain) });
+    }
     return changes.map((change) => ({ change, statement: describe(change) }));
   }
 
@@ -82,10 +93,11 @@ export class MemoryDestination implements Destination {
 }
 
 function planChanges(
-  { table, columns, extra }: Mapping,
+  mapping: Mapping,
   standing: readonly TableColumn[] | undefined,
-): readonly SchemaChange[] {
-  const wanted: Column[] = [...metadataColumns, ...columns];
+): SchemaChange[] {
+  const { table, columns, extra } = mapping;
+  const wanted: Column[] = [...metadataOf(mapping), ...columns];
   if (extra) wanted.push({ column: extraColumn, type: 'json' });
   if (!standing) return [{ table, kind: 'create-table', columns: wanted.map(plain) }];
   const types = new Map(standing.map(({ column, type }) => [column, type]));

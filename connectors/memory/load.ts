@@ -7,8 +7,9 @@ import type {
   LoadTransaction,
 } from '../../core/destination.ts';
 import { must, PipelineError } from '../../core/errors.ts';
-import { extraColumn } from '../../core/mapping.ts';
+import { rowColumns, type Mapping } from '../../core/mapping.ts';
 import { decodeRows } from './encoding.ts';
+import { isNewer, keyOf } from './merge.ts';
 import { fits } from './values.ts';
 import {
   tableKey,
@@ -17,11 +18,18 @@ import {
   type MemoryTable,
 } from './warehouse.ts';
 
+interface AddedRow {
+  readonly table: MemoryTable;
+  readonly row: MemoryRow;
+  /** The row of the same key that goes. */
+  readonly instead?: MemoryRow;
+}
+
 /** One load. Its rows are its own until `commit`; then they appear at once, with the ledger row. */
 export class MemoryLoad implements LoadTransaction {
   readonly #options: MemoryDestinationOptions;
   readonly #request: LoadRequest;
-  readonly #rows: { readonly table: MemoryTable; readonly row: MemoryRow }[] = [];
+  readonly #rows: AddedRow[] = [];
   #ledgerRow: LedgerRow | undefined;
   /** Committed, rolled back, or ended by another attempt. */
   #over = false;
@@ -45,12 +53,11 @@ export class MemoryLoad implements LoadTransaction {
   }
 
   async lockTables(): Promise<void> {
-    const exclusive = this.#request.write === 'append-absent';
-    const names = [...new Set(this.#request.tables.map(tableKey))].sort();
-    for (const name of names) {
+    const tables = this.#request.tables.map((table) => ({ ...table, key: tableKey(table) }));
+    for (const { key, alone } of tables.toSorted((a, b) => (a.key < b.key ? -1 : 1))) {
       this.#assertOpen();
-      const hold = { owner: this, exclusive };
-      await this.#options.warehouse.locks.take(`table ${name}`, hold, this.#request.signal);
+      const hold = { owner: this, exclusive: alone };
+      await this.#options.warehouse.locks.take(`table ${key}`, hold, this.#request.signal);
     }
   }
 
@@ -79,9 +86,36 @@ export class MemoryLoad implements LoadTransaction {
       const message = `column ${wrong.column}: the value does not fit`;
       return { ok: false, row: from + at, column: wrong.column, sqlState: '22008', message };
     }
+    if (rows.mapping.merge) return this.#merge(table, rows.mapping, decoded);
     const added = decoded.filter((row) => this.#isWanted(table, row));
     this.#rows.push(...added.map((row) => ({ table, row })));
-    return { ok: true, loaded: added.length, duplicate: decoded.length - added.length };
+    const duplicate = decoded.length - added.length;
+    return { ok: true, loaded: added.length, duplicate, superseded: 0 };
+  }
+
+  /** Of each key the newest row of these, where it is newer than the one that is there. */
+  #merge(table: MemoryTable, mapping: Mapping, rows: readonly MemoryRow[]): CopyResult {
+    const newest = new Map<string, MemoryRow>();
+    for (const row of rows) {
+      const key = keyOf(mapping, row);
+      const other = newest.get(key);
+      if (!other || isNewer(mapping, row, other)) newest.set(key, row);
+    }
+    let loaded = 0;
+    for (const [key, row] of newest) {
+      const standing = [...table.rows, ...this.#added(table)].findLast(
+        (present) => keyOf(mapping, present) === key,
+      );
+      if (standing && !isNewer(mapping, row, standing)) continue;
+      const whole = new Map([...row, ['_deleted', 'false']]);
+      this.#rows.push({ table, row: whole, ...(standing && { instead: standing }) });
+      loaded += 1;
+    }
+    return { ok: true, loaded, duplicate: 0, superseded: rows.length - loaded };
+  }
+
+  #added(table: MemoryTable): readonly MemoryRow[] {
+    return this.#rows.filter((added) => added.table === table).map(({ row }) => row);
   }
 
   async conclude(counts: LedgerCounts): Promise<LedgerRow> {
@@ -94,8 +128,13 @@ export class MemoryLoad implements LoadTransaction {
     this.#assertOpen();
     const { warehouse, installation, name: destination } = this.#options;
     const row = must(this.#ledgerRow, 'the concluded ledger row');
-    for (const { table, row: added } of this.#rows) {
-      table.rows.push(new Map([...added, ['_loaded_at', row.loadedAt]]));
+    const committed = new Map<MemoryRow, MemoryRow>();
+    for (const { table, row: added, instead } of this.#rows) {
+      const whole = new Map([...added, ['_loaded_at', row.loadedAt]]);
+      committed.set(added, whole);
+      const old = instead && (committed.get(instead) ?? instead);
+      if (old) table.rows.splice(table.rows.indexOf(old), 1);
+      table.rows.push(whole);
     }
     warehouse.addToLedger({ installation, destination, row });
     this.#end();
@@ -118,9 +157,7 @@ export class MemoryLoad implements LoadTransaction {
       this.#request.signal.throwIfAborted();
       chunks.push(chunk);
     }
-    const { mapping } = rows;
-    const columns = ['_event_id', '_batch_id', ...mapping.columns.map(({ column }) => column)];
-    if (mapping.extra) columns.push(extraColumn);
+    const columns = rowColumns(rows.mapping);
     return decodeRows(Buffer.concat(chunks).toString()).map(
       (cells) => new Map(columns.map((column, at) => [column, cells[at] ?? null])),
     );
@@ -129,8 +166,9 @@ export class MemoryLoad implements LoadTransaction {
   #isWanted(table: MemoryTable, row: MemoryRow): boolean {
     if (this.#request.write === 'append') return true;
     const id = row.get('_event_id');
-    const mine = this.#rows.filter((added) => added.table === table).map((added) => added.row);
-    return ![...table.rows, ...mine].some((present) => present.get('_event_id') === id);
+    return ![...table.rows, ...this.#added(table)].some(
+      (present) => present.get('_event_id') === id,
+    );
   }
 
   #end(): void {

@@ -7,6 +7,8 @@ export type MemoryRow = ReadonlyMap<string, string | null>;
 
 export interface MemoryTable {
   columns: readonly TableColumn[];
+  /** Rows of one key cannot meet in it. */
+  keyed: boolean;
   readonly rows: MemoryRow[];
 }
 
@@ -43,7 +45,7 @@ export class MemoryWarehouse {
   }
 
   createTable(name: TableName): MemoryTable {
-    const table: MemoryTable = { columns: [], rows: [] };
+    const table: MemoryTable = { columns: [], keyed: false, rows: [] };
     this.#tables.set(tableKey(name), table);
     return table;
   }

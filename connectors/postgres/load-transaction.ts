@@ -13,10 +13,12 @@ import type {
   LoadTransaction,
 } from '../../core/destination.ts';
 import { failpoint } from '../../core/failpoints.ts';
-import { extraColumn, type Mapping, type TableName } from '../../core/mapping.ts';
+import { rowColumns, type TableName } from '../../core/mapping.ts';
 import type { Lease, LeasedClient } from './connection.ts';
 import { isInfrastructure, sqlStateOf, toDestinationError, toRefusal } from './errors.ts';
 import { completeLedger, insertLedger, selectLedger, type LedgerKey } from './ledger.ts';
+import { mergeStatement } from './merge-rows.ts';
+import { describeTable } from './schema.ts';
 import { quoteLiteral, quoteName, quoteTable } from './sql-names.ts';
 
 const fencePollMs = 100;
@@ -75,10 +77,10 @@ export class PostgresLoad implements LoadTransaction {
   }
 
   async lockTables(): Promise<void> {
-    const names = [...new Set(this.#request.tables.map(({ schema, name }) => `${schema}.${name}`))];
-    const shared = this.#request.write === 'append' ? '_shared' : '';
-    for (const name of names.sort()) {
-      await this.#query(`SELECT pg_advisory_xact_lock${shared}(hashtextextended($1, 2))`, [name]);
+    const tables = this.#request.tables.map((table) => ({ ...table, lock: lockName(table) }));
+    for (const { lock, alone } of tables.toSorted((a, b) => (a.lock < b.lock ? -1 : 1))) {
+      const shared = alone ? '' : '_shared';
+      await this.#query(`SELECT pg_advisory_xact_lock${shared}(hashtextextended($1, 2))`, [lock]);
     }
   }
 
@@ -96,7 +98,10 @@ export class PostgresLoad implements LoadTransaction {
     try {
       const loaded = await this.#insert(rows, from, to);
       await this.#query('RELEASE SAVEPOINT part');
-      return { ok: true, loaded, duplicate: to - from - loaded };
+      const left = to - from - loaded;
+      const merged = rows.mapping.merge !== undefined;
+      const [duplicate, superseded] = merged ? [0, left] : [left, 0];
+      return { ok: true, loaded, duplicate, superseded };
     } catch (error) {
       const sqlState = sqlStateOf(error);
       if (sqlState === undefined || sqlState.startsWith('42') || isInfrastructure(error)) {
@@ -146,18 +151,28 @@ export class PostgresLoad implements LoadTransaction {
 
   async #insert(rows: EncodedRows, from: number, to: number): Promise<number> {
     const { mapping } = rows;
-    const columns = columnList(mapping);
-    if (this.#request.write === 'append') {
+    const columns = rowColumns(mapping).map(quoteName).join(', ');
+    if (this.#request.write === 'append' && !mapping.merge) {
       return this.#copyInto(quoteTable(mapping.table), columns, rows.read(from, to));
     }
     const stage = await this.#createStage(mapping.table);
     await this.#copyInto(stage, columns, rows.read(from, to));
+    if (mapping.merge) return this.#merge(rows, stage);
     const { rowCount } = await this.#client.query(
       `INSERT INTO ${quoteTable(mapping.table)} (${columns})
        SELECT ${columns} FROM ${stage} AS staged
         WHERE NOT EXISTS (SELECT FROM ${quoteTable(mapping.table)} AS present
                            WHERE present._event_id = staged._event_id)`,
     );
+    return rowCount ?? 0;
+  }
+
+  async #merge(rows: EncodedRows, stage: string): Promise<number> {
+    const { mapping } = rows;
+    const standing = (await describeTable(this.#client, mapping.table)) ?? [];
+    const later = new Set(await rows.laterColumns());
+    const cleared = standing.map(({ column }) => column).filter((column) => later.has(column));
+    const { rowCount } = await this.#client.query(mergeStatement({ stage, mapping, cleared }));
     return rowCount ?? 0;
   }
 
@@ -218,10 +233,8 @@ async function* announceMiddle(content: AsyncIterable<Uint8Array>): AsyncIterabl
   }
 }
 
-function columnList(mapping: Mapping): string {
-  const names = ['_event_id', '_batch_id', ...mapping.columns.map(({ column }) => column)];
-  if (mapping.extra) names.push(extraColumn);
-  return names.map(quoteName).join(', ');
+function lockName({ schema, name }: TableName): string {
+  return `${schema}.${name}`;
 }
 
 /** Names the session of a load too: at most 63 bytes. */

@@ -4,7 +4,8 @@ import { PipelineError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoints.ts';
 import {
   extraColumn,
-  metadataColumns,
+  keyColumns,
+  metadataOf,
   type ColumnMapping,
   type Mapping,
   type TableName,
@@ -54,7 +55,9 @@ export async function applyMapping(
   const name = `${mapping.table.schema}.${mapping.table.name}`;
   const standing = await describeTable(client, mapping.table);
   if (standing) await refuseForeignTable(client, ledger, name);
-  if (standing && planChanges(mapping, standing).length === 0) return [];
+  if (standing && planChanges(mapping, standing).length === 0) {
+    if (await hasKey(client, mapping)) return [];
+  }
   try {
     await client.query('BEGIN'); // on any error the connection goes, and with it the transaction
     await client.query(`SET LOCAL idle_in_transaction_session_timeout = '${idleTimeout}'`);
@@ -91,7 +94,35 @@ async function changeTable(
       applied.push({ change, statement });
     }
   }
+  if (!(await hasKey(client, mapping))) {
+    const { table } = mapping;
+    const change = { table, kind: 'add-key' as const, columns: keyColumns(mapping) };
+    const columns = change.columns.map(({ column }) => quoteName(column)).join(', ');
+    const statement = `CREATE UNIQUE INDEX ON ${quoteTable(table)} (${columns})`;
+    await client.query(statement);
+    applied.push({ change, statement });
+  }
   return applied;
+}
+
+/**
+ * Whether rows of one key can meet in the table, or need not: an `append` table, or one whose key
+ * no event had yet.
+ */
+async function hasKey(client: pg.ClientBase, mapping: Mapping): Promise<boolean> {
+  const { table, merge } = mapping;
+  const columns = keyColumns(mapping).map(({ column }) => column);
+  if (!merge || columns.length < merge.key.length) return true;
+  const { rows } = await client.query(
+    `SELECT FROM pg_index i
+       JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = $1 AND c.relname = $2 AND i.indisunique AND i.indisvalid AND i.indimmediate
+        AND i.indpred IS NULL AND i.indexprs IS NULL
+        AND $3::text[] = ARRAY(SELECT a.attname::text FROM pg_attribute a
+              WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey::smallint[]) ORDER BY a.attname COLLATE "C")`,
+    [table.schema, table.name, columns.toSorted()],
+  );
+  return rows.length > 0;
 }
 
 /** What a table lacks. Never a narrower type, unless a person ordered it. */
@@ -100,7 +131,7 @@ function planChanges(
   standing: readonly TableColumn[] | null,
 ): readonly PlannedChange[] {
   const { table } = mapping;
-  const wanted: Column[] = [...metadataColumns, ...mapping.columns];
+  const wanted: Column[] = [...metadataOf(mapping), ...mapping.columns];
   if (mapping.extra) wanted.push({ column: extraColumn, type: 'json' });
   if (standing === null) return [{ table, kind: 'create-table', columns: wanted }];
   const types = new Map(standing.map(({ column, type }) => [column, type]));
@@ -120,11 +151,18 @@ function needsChange({ type, by, standing }: Column): boolean {
   return by === 'person' || isWidening(standing, wanted);
 }
 
+/** What metadata columns have beside their type. Versions sort by their bytes. */
+const definitions: Readonly<Record<string, string>> = {
+  _loaded_at: ' DEFAULT now()',
+  _version: ' COLLATE "C"',
+  _deleted: ' NOT NULL DEFAULT false',
+};
+
 function toStatements({ table, kind, columns }: PlannedChange): readonly string[] {
   const name = quoteTable(table);
   const define = ({ column, type }: Column) => {
-    const fill = column === '_loaded_at' ? ' DEFAULT now()' : '';
-    return `${quoteName(column)} ${toColumnType(type)}${fill}`;
+    const more = definitions[column] ?? '';
+    return `${quoteName(column)} ${toColumnType(type)}${more}`;
   };
   if (kind === 'create-table') {
     const schema = `CREATE SCHEMA IF NOT EXISTS ${quoteName(table.schema)}`;

@@ -11,6 +11,7 @@ export interface RefusedRow {
 export interface IsolatedCopy {
   readonly loaded: number;
   readonly duplicate: number;
+  readonly superseded: number;
   readonly refused: readonly RefusedRow[];
 }
 
@@ -30,7 +31,7 @@ export async function copyIsolating(
   rows: EncodedRows,
 ): Promise<IsolatedCopy> {
   const refused: RefusedRow[] = [];
-  let [loaded, duplicate, from, size] = [0, 0, 0, rows.rowCount];
+  let [loaded, duplicate, superseded, from, size] = [0, 0, 0, 0, rows.rowCount];
   let suspect = -1;
   while (from < rows.rowCount) {
     const to = from === suspect ? from + 1 : Math.min(rows.rowCount, from + size);
@@ -38,6 +39,7 @@ export async function copyIsolating(
     if (result.ok) {
       loaded += result.loaded;
       duplicate += result.duplicate;
+      superseded += result.superseded;
       from = to;
       size *= growth;
     } else if (to - from === 1) {
@@ -50,7 +52,7 @@ export async function copyIsolating(
       size = suspect > from ? suspect - from : suspect === from ? 1 : (to - from) >> 1;
     }
   }
-  return { loaded, duplicate, refused };
+  return { loaded, duplicate, superseded, refused };
 }
 
 function isBetween(result: Refusal, from: number, to: number): result is Refusal & { row: number } {

@@ -76,9 +76,9 @@ async function copyParts(
 ): Promise<LedgerRow> {
   const failed = [...failuresBefore];
   const tables: Record<string, number> = {};
-  let [rowsLoaded, rowsDuplicate] = [0, 0];
+  let [rowsLoaded, rowsDuplicate, rowsSuperseded] = [0, 0, 0];
   for (const { rows, ordinals } of parts) {
-    const { loaded, duplicate, refused } = await copyIsolating(transaction, rows);
+    const { loaded, duplicate, superseded, refused } = await copyIsolating(transaction, rows);
     const failures = refused.map((row) => toFailure(row, rows.mapping, ordinals));
     if (failures.length > 0) await callbacks.onRefused(failures);
     for (const failure of failures) failed.push(failure); // there may be too many for arguments
@@ -86,13 +86,14 @@ async function copyParts(
     tables[`${schema}.${name}`] = (tables[`${schema}.${name}`] ?? 0) + loaded;
     rowsLoaded += loaded;
     rowsDuplicate += duplicate;
+    rowsSuperseded += superseded;
     callbacks.onProgress({ rows: rowsLoaded, bytes: 0 });
     request.signal.throwIfAborted();
   }
   return transaction.conclude({
     rowsLoaded,
     rowsDuplicate,
-    rowsSuperseded: 0,
+    rowsSuperseded,
     rowsFailed: failed.length,
     rowsDiscarded: 0,
     failedSha256: hashFailures(failed),

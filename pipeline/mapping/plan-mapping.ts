@@ -10,6 +10,7 @@ import type {
   ColumnMapping,
   FieldProfile,
   Mapping,
+  MergeRule,
   NamingRule,
   StreamProfile,
 } from '../../core/mapping.ts';
@@ -33,6 +34,8 @@ export interface PlanMappingInput {
   /** Of a new table. */
   readonly schemaName: string;
   readonly tableName: string;
+  /** As it was when the table was made, if there is one. */
+  readonly merge?: MergeRule | undefined;
 }
 
 export interface MappingChange {
@@ -51,7 +54,7 @@ export interface MappingPlan {
  * widened inside their family. Never drops or narrows; the same input gives the same answer.
  */
 export function planMapping(input: PlanMappingInput): MappingPlan {
-  const { current, profile } = input;
+  const { current, profile, merge } = input;
   const draft = new MappingDraft(input);
   for (const field of profile.fields) draft.take(field);
   if (profile.moreFields) draft.keepRest('more fields than can be told apart: _extra');
@@ -60,14 +63,19 @@ export function planMapping(input: PlanMappingInput): MappingPlan {
     stream: input.stream,
     destination: input.destination,
     version: (current?.version ?? 0) + 1,
-    table: current?.table ?? { schema: input.schemaName, name: input.tableName },
+    table: tableOf(input),
     columns: draft.columns,
     extra: draft.extra,
+    ...(merge && { merge }),
   };
   if (current && draft.changes.length === 0)
     return { mapping: current, changed: false, changes: [] };
   const changes = current ? draft.changes : [{ reason: 'first sight of the stream' }];
   return { mapping, changed: true, changes };
+}
+
+function tableOf({ current, schemaName, tableName }: PlanMappingInput): Mapping['table'] {
+  return current?.table ?? { schema: schemaName, name: tableName };
 }
 
 /** Columns while fields are taken in, one after the other. */

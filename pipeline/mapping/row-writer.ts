@@ -17,6 +17,8 @@ export interface RowRecord {
   readonly tape: RecordTape;
   readonly codes: Uint8Array;
   readonly eventId: string;
+  /** See `versionOf`; written to `merge` tables. */
+  readonly version: string;
 }
 
 const unknown = -3;
@@ -37,6 +39,7 @@ export class RowWriter {
   readonly #byPath: ReadonlyMap<FieldPath, number>;
   readonly #parents = new Set<FieldPath>();
   readonly #entryOf: Int32Array;
+  readonly #required: readonly FieldPath[];
   #columnOf = new Int32Array(64).fill(unknown);
   #extras: number[] = [];
 
@@ -52,6 +55,7 @@ export class RowWriter {
     this.#writings = mapping.columns.map(({ type }) => writingsOf[type]);
     this.#byPath = new Map(mapping.columns.map(({ path }, at) => [path, at]));
     this.#entryOf = new Int32Array(mapping.columns.length);
+    this.#required = requiredFields(mapping);
     for (const { path } of mapping.columns) {
       for (const ancestor of ancestorsOf(path)) this.#parents.add(ancestor);
     }
@@ -89,6 +93,14 @@ export class RowWriter {
         this.#extras.push(at);
       }
     }
+    return this.#missing();
+  }
+
+  #missing(): RowFailure | null {
+    for (const path of this.#required) {
+      const column = this.#byPath.get(path);
+      if (column === undefined || this.#entryOf[column] === -1) return missingField(path);
+    }
     return null;
   }
 
@@ -117,6 +129,10 @@ export class RowWriter {
     this.#cells.writeEscaped(out, record.eventId);
     out.append(this.#separator);
     out.append(this.#batchCell);
+    if (this.#mapping.merge) {
+      out.append(this.#separator);
+      this.#cells.writeEscaped(out, record.version);
+    }
     for (let column = 0; column < this.#entryOf.length; column += 1) {
       out.append(this.#separator);
       const entry = this.#entryOf[column] as number;
@@ -217,6 +233,19 @@ function readAsOrdered(place: {
 function ancestorsOf(path: FieldPath): readonly FieldPath[] {
   const segments = fromFieldPath(path);
   return segments.slice(1).map((_, at) => toFieldPath(segments.slice(0, at + 1)));
+}
+
+function requiredFields({ merge }: Mapping): readonly FieldPath[] {
+  if (!merge) return [];
+  return merge.version === undefined ? merge.key : [...merge.key, merge.version];
+}
+
+function missingField(field: FieldPath): RowFailure {
+  return {
+    kind: 'missing-required',
+    field,
+    message: `${shortPath(field)}: rows are merged by it, and the event has none`,
+  };
 }
 
 function unmappedField(field: FieldPath): RowFailure {

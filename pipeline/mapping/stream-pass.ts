@@ -1,5 +1,6 @@
 import {
   eventIdOf,
+  versionOf,
   type RecordBlock,
   type RecordFormat,
   type RecordLimits,
@@ -110,6 +111,7 @@ export class StreamPass {
 class TargetPass {
   readonly #destination: string;
   readonly #writer: RowWriter | null;
+  readonly #merges: boolean;
   #ordinals = new Uint32Array(0);
   #rows = 0;
   #failures: IndexedFailure[] = [];
@@ -118,6 +120,7 @@ class TargetPass {
   constructor(stream: string, target: MapTarget, tree: PathTree) {
     const mapping = target.mappings.get(stream);
     this.#destination = target.destination;
+    this.#merges = mapping?.merge !== undefined;
     this.#writer = mapping ? new RowWriter(mapping, tree, target.encoding, target.batchId) : null;
   }
 
@@ -139,7 +142,8 @@ class TargetPass {
       return;
     }
     const eventId = eventIdOf(block, index);
-    const failure = this.#writer.write({ bytes: block.bytes, tape, codes, eventId });
+    const version = this.#merges ? versionOf(block, index) : '';
+    const failure = this.#writer.write({ bytes: block.bytes, tape, codes, eventId, version });
     if (failure) this.#fail(failure, index, ordinal);
     else this.#ordinals[this.#rows++] = ordinal;
   }

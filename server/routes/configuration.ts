@@ -11,6 +11,7 @@ import {
   type ConfigurationAnswer,
 } from '../contract/configuration.ts';
 import { readApplied, type ServerContext } from '../context.ts';
+import { refuseOtherWriteModes } from '../keep-write-modes.ts';
 import { keepUp } from '../upkeep.ts';
 
 export function configurationRoutes(server: ServerContext): Hono {
@@ -48,6 +49,7 @@ async function apply(
   const { catalog, environment } = server;
   const before = await readApplied(server);
   await refuseOpenDeliveries(server, before?.configuration, configuration);
+  await refuseOtherWriteModes(catalog, configuration);
   const { secretKey } = environment;
   const saved = await saveConfiguration(catalog, {
     configuration,

@@ -45,12 +45,14 @@ export function mappingOf(
   return { source, stream, destination, version: 1, table, columns, extra: false };
 }
 
-interface Order {
+export interface Order {
   readonly id: number;
   readonly amount?: string | null;
   /** A day that no calendar has gets through the mapping's eyes here, not through a warehouse's. */
   readonly day?: string | null;
   readonly note?: string | null;
+  /** Of the row, in merge tables. */
+  readonly version?: string;
 }
 
 export const noSuchDay = '2021-02-30';
@@ -60,14 +62,23 @@ export const someOrders = (from: number, to: number): readonly Order[] =>
 function encodeOrders(
   encoding: RowEncoding,
   { batchId, list, mapping }: { batchId: string; list: readonly Order[]; mapping: Mapping },
-): EncodedRows {
+): Omit<EncodedRows, 'laterColumns'> {
   const { separator, terminator, nullCell } = encoding;
   const text = (value: string | null) => (value === null ? nullCell : encoding.escape(value));
-  const encoded = list.map(({ id, amount = '1.50', day = '2021-02-28', note = 'plain' }) => {
-    const cells = [text(`order/${id}`), text(batchId), String(id)];
-    cells.push(amount ?? nullCell, day ?? nullCell, text(note));
-    return Buffer.from(cells.join(separator) + terminator);
-  });
+  const encoded = list.map(
+    ({ id, amount = '1.50', day = '2021-02-28', note = 'plain', ...row }) => {
+      const cells = [text(`order/${id}`), text(batchId)];
+      if (mapping.merge) cells.push(text(row.version ?? '0'));
+      const values: Readonly<Record<string, string>> = {
+        id: String(id),
+        amount: amount ?? nullCell,
+        day: day ?? nullCell,
+        note: text(note),
+      };
+      for (const { path } of mapping.columns) cells.push(values[path] ?? nullCell);
+      return Buffer.from(cells.join(separator) + terminator);
+    },
+  );
   return {
     mapping,
     rowCount: encoded.length,
@@ -86,6 +97,7 @@ interface BatchOptions {
   readonly fenceTimeoutMs?: number;
   readonly signal?: AbortSignal;
   readonly mapping?: Mapping;
+  readonly laterColumns?: readonly string[];
 }
 
 export function batchOf(encoding: RowEncoding, options: BatchOptions = {}): BatchToLoad {
@@ -103,12 +115,18 @@ export function batchOf(encoding: RowEncoding, options: BatchOptions = {}): Batc
     mappingVersions: { orders: 1 },
   };
   const parts = tables.map(([table, list]) => ({
-    rows: encodeOrders(encoding, { batchId, list, mapping: options.mapping ?? mappingOf(table) }),
+    rows: {
+      ...encodeOrders(encoding, { batchId, list, mapping: options.mapping ?? mappingOf(table) }),
+      laterColumns: async () => options.laterColumns ?? [],
+    },
     ordinals: Uint32Array.from(list, ({ id }) => id),
   }));
   const request: LoadRequest = {
     claim,
-    tables: tables.map(([table]) => table),
+    tables: tables.map(([table]) => ({
+      ...table,
+      alone: write === 'append-absent' || options.mapping?.merge !== undefined,
+    })),
     write,
     fenceTimeoutMs: options.fenceTimeoutMs ?? 60_000,
     signal: options.signal ?? signal,

@@ -3,6 +3,7 @@ import type { CopyResult } from '../../core/destination.ts';
 import type { EventFailure } from '../../core/failed-events.ts';
 import { hashFailures } from '../../pipeline/batches/failures-hash.ts';
 import { loadBatch, type BatchToLoad } from '../../pipeline/batches/load-batch.ts';
+import { testMerge } from './destination-merge.ts';
 import { testTables } from './destination-tables.ts';
 import {
   signal,
@@ -26,6 +27,7 @@ import {
 /** What `core/destination.ts` promises, for every kind of warehouse. */
 export function testDestination(name: string, setUp: () => Promise<DestinationFixture>): void {
   testTables(name, setUp);
+  testMerge(name, setUp);
 
   describe(`${name} as a destination, loading`, () => {
     test('brings every row with its values, its event id and its batch id', async () => {

@@ -71,7 +71,10 @@ test('any part of the staged rows is read as it stands, and not from the start e
     sha256: createHash('sha256').update(file).digest('hex'),
   };
   const part = { stream: 't', rowsFile, ordinalsFile: rowsFile, rowCount: rows.length };
-  const encoded = openEncodedRows(staging as Staging, part, {} as Mapping);
+  const encoded = openEncodedRows(staging as Staging, part, {
+    mapping: {} as Mapping,
+    laterColumns: async () => [],
+  });
   const read = async (from: number, to: number) =>
     Buffer.concat(await collect(encoded.read(from, to))).toString();
 

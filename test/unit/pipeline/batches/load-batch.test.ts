@@ -37,7 +37,7 @@ const claim = {
 
 const request: LoadRequest = {
   claim,
-  tables: [mapping.table],
+  tables: [{ ...mapping.table, alone: false }],
   write: 'append',
   fenceTimeoutMs: 1,
   signal: new AbortController().signal,
@@ -46,6 +46,7 @@ const request: LoadRequest = {
 const rowsOf = (rowCount: number): EncodedRows => ({
   mapping,
   rowCount,
+  laterColumns: async () => [],
   async *read() {
     yield new Uint8Array(0);
   },
@@ -71,7 +72,7 @@ function fakeDestination({ refused = new Set(), names = true, standing }: FakeOp
       return names ? { ...why, row } : why;
     }
     for (let row = from; row < to; row += 1) loaded.push(row);
-    return { ok: true, loaded: to - from, duplicate: 0 };
+    return { ok: true, loaded: to - from, duplicate: 0, superseded: 0 };
   };
   const transaction: LoadTransaction = {
     fence: async () => void calls.push('fence'),
