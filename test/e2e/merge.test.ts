@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { must } from '../../core/errors.ts';
 import { startInstance, type TestInstance } from '../support/instance.ts';
 import { until } from '../support/until.ts';
 
@@ -59,8 +60,7 @@ describe('a stream with a key', () => {
       const version = (n * 7_919) % updates; // each once, in no order
       const order = { id: (n * 31) % keys, at: timeOf(version), state: version };
       files[n % 3]?.push(order);
-      const known = newest.get(order.id);
-      if (!known || known.at < order.at) newest.set(order.id, order);
+      note(order);
     }
     for (const [at, events] of files.entries()) {
       await instance.write(`orders-${at + 1}.ndjson`, toLines(events));
@@ -71,8 +71,9 @@ describe('a stream with a key', () => {
       `SELECT sum(rows_loaded)::int AS loaded, sum(rows_superseded)::int AS superseded,
               count(*)::int AS n FROM millrace.deliveries`,
     );
-    expect((counts?.loaded ?? 0) + (counts?.superseded ?? 0)).toBe(updates + 1);
-    expect(counts?.n).toBeGreaterThan(8);
+    const { loaded, superseded, n: batches } = must(counts);
+    expect(loaded + superseded).toBe(updates + 1);
+    expect(batches).toBeGreaterThan(8);
   });
 
   test('takes an old event that is restreamed as what it is: old', async () => {
@@ -116,6 +117,11 @@ describe('a stream with a key', () => {
       { kind: 'missing-required', field: 'at' },
     ]);
   });
+
+  function note(order: Order): void {
+    const known = newest.get(order.id);
+    if (!known || known.at < order.at) newest.set(order.id, order);
+  }
 
   async function expectNewest(): Promise<void> {
     const rows = await instance.warehouse<{ id: number; state: string }>(

@@ -61,6 +61,19 @@ describe('a configuration', () => {
       source: 'files',
       destinations: ['warehouse'],
       everyMs,
+      write: 'append',
+    });
+  });
+
+  test('takes how single streams are written', async () => {
+    const streams = '{ a: { key: id, version: at }, b: { write: append }, c: { key: [x, y] } }';
+    const { configuration } = await load(
+      small.replace('[warehouse] }', `[warehouse], streams: ${streams} }`),
+    );
+    expect(configuration.pipelines['files']?.streams).toEqual({
+      a: { key: ['id'], version: 'at' },
+      b: { write: 'append' },
+      c: { key: ['x', 'y'] },
     });
   });
 
@@ -200,9 +213,9 @@ destinations:
     },
   );
 
-  test('hears that other write modes come later', async () => {
-    const lines = await complaints(small.replace('[warehouse] }', '[warehouse], write: merge }'));
-    expect(lines[0]).toContain('later releases');
+  test('hears which write modes there are', async () => {
+    const lines = await complaints(small.replace('[warehouse] }', '[warehouse], write: upsert }'));
+    expect(lines[0]).toContain('must be append or merge');
   });
 
   test('is told where its YAML breaks', async () => {
