@@ -8,6 +8,7 @@ import { readRestreamEvents, type RestreamEvent } from '../store/catalog/restrea
 import { stagingKey } from '../store/staging/names.ts';
 import { newAttempt, stagingPrefix } from './attempts.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { mayResend } from './may-resend.ts';
 import type { BlockTask, BlockTaskResult, TaskTarget } from './threads/block-task.ts';
 import { runBlockTask } from './threads/run-block-task.ts';
 
@@ -38,11 +39,12 @@ export async function extractBatch(
 }
 
 async function newestTargets(
-  { catalog, destinations }: ActivityDependencies,
+  { catalog, destinations, configuration }: ActivityDependencies,
   source: string,
   deliveries: readonly DeliveryRow[],
 ): Promise<readonly TaskTarget[]> {
   const targets = [];
+  const eventIds = await mayResend(configuration, source);
   for (const { destination, state } of deliveries) {
     if (state === 'settled' || state === 'lost') continue;
     const mappings = await currentMappings(catalog, { source, destination });
@@ -51,6 +53,7 @@ async function newestTargets(
       destination,
       destinationType: await destinations.typeOf(destination),
       mappings,
+      eventIds,
     });
   }
   return targets;

@@ -1,6 +1,6 @@
-import type { EncodedRows } from '../core/destination.ts';
+import type { EncodedIds, EncodedRows } from '../core/destination.ts';
 import { PipelineError } from '../core/errors.ts';
-import type { Staging } from '../core/staging.ts';
+import type { StagedFile, Staging } from '../core/staging.ts';
 import { readWhole } from '../store/staging/read-whole.ts';
 import type { LoadFiles, LoadPartFiles } from './threads/block-task.ts';
 
@@ -26,21 +26,56 @@ export async function readOrdinals(staging: Staging, part: LoadPartFiles): Promi
 export function openEncodedRows(
   staging: Staging,
   { rowsFile, rowCount }: LoadPartFiles,
-  { mapping, laterColumns }: Pick<EncodedRows, 'mapping' | 'laterColumns'>,
+  about: Pick<EncodedRows, 'mapping' | 'laterColumns'>,
 ): EncodedRows {
   let noted: Promise<readonly number[]> | undefined;
-  return {
-    mapping,
-    laterColumns,
-    rowCount,
-    async *read(from, to) {
-      if (from === 0 && to >= rowCount) return yield* readWhole(staging, rowsFile);
-      const places = await (noted ??= notePlaces(readWhole(staging, rowsFile)));
-      const first = Math.floor(from / notedRows);
-      const chunks = staging.get(rowsFile.name, places[first], places[Math.ceil(to / notedRows)]);
-      yield* cutRows(chunks, from - first * notedRows, to - first * notedRows);
-    },
+  const read: EncodedRows['read'] = async function* (from, to) {
+    if (from === 0 && to >= rowCount) return yield* readWhole(staging, rowsFile);
+    const places = await (noted ??= notePlaces(readWhole(staging, rowsFile)));
+    const first = Math.floor(from / notedRows);
+    const chunks = staging.get(rowsFile.name, places[first], places[Math.ceil(to / notedRows)]);
+    yield* cutRows(chunks, from - first * notedRows, to - first * notedRows);
   };
+  return toEncodedRows({ ...about, rowCount, read });
+}
+
+function toEncodedRows(rows: Omit<EncodedRows, 'without'>): EncodedRows {
+  return { ...rows, without: (excluded) => leaveOut(rows, excluded) };
+}
+
+function leaveOut(rows: Omit<EncodedRows, 'without'>, excluded: ReadonlySet<number>): EncodedRows {
+  const kept = Uint32Array.from({ length: rows.rowCount - excluded.size });
+  let count = 0;
+  for (let row = 0; row < rows.rowCount; row += 1) if (!excluded.has(row)) kept[count++] = row;
+  const read: EncodedRows['read'] = async function* (from, to) {
+    const [first, last] = [kept[from], kept[Math.min(to, count) - 1]];
+    if (first === undefined || last === undefined) return;
+    yield* keepRows(rows.read(first, last + 1), (row) => !excluded.has(first + row));
+  };
+  return toEncodedRows({ ...rows, rowCount: count, read });
+}
+
+/** Of rows in chunks those that are to be kept, by their index from 0. */
+async function* keepRows(
+  chunks: AsyncIterable<Uint8Array>,
+  isKept: (row: number) => boolean,
+): AsyncIterable<Uint8Array> {
+  let row = 0;
+  for await (const chunk of chunks) {
+    const pieces: Uint8Array[] = [];
+    for (let start = 0; start < chunk.length;) {
+      const end = chunk.indexOf(newline, start);
+      const stop = end < 0 ? chunk.length : end + 1;
+      if (isKept(row)) pieces.push(chunk.subarray(start, stop));
+      if (end >= 0) row += 1;
+      start = stop;
+    }
+    if (pieces.length > 0) yield Buffer.concat(pieces);
+  }
+}
+
+export function openIds(staging: Staging, file: StagedFile): EncodedIds {
+  return { read: () => readWhole(staging, file) };
 }
 
 const notedRows = 256;

@@ -3,19 +3,20 @@ import type { Mapping } from '../core/mapping.ts';
 import { isPipelineError, must } from '../core/errors.ts';
 import { failpoint } from '../core/failpoints.ts';
 import type { EventFailure, FailedEvent } from '../core/failed-events.ts';
-import { loadBatch, type LoadPart } from '../pipeline/batches/load-batch.ts';
+import type { LoadPart } from '../pipeline/batches/batch-to-load.ts';
+import { loadBatch } from '../pipeline/batches/load-batch.ts';
 import { readBatch, type BatchRow } from '../store/catalog/batches.ts';
 import { setDeliveryState } from '../store/catalog/deliveries.ts';
 import { noteDestinationUp } from '../store/catalog/destinations.ts';
 import { extractFile, readManifest, type Manifest } from '../store/catalog/extracts.ts';
-import { recordFailures } from '../store/catalog/failures.ts';
+import { noteResentFailures, recordFailures } from '../store/catalog/failures.ts';
 import { stopLane } from '../store/catalog/lanes.ts';
 import { currentMapping, readMapping } from '../store/catalog/mappings.ts';
 import { newAttempt } from './attempts.ts';
 import type { Activities, LoadInput, LoadResult } from './contract.ts';
 import type { ActivityDependencies, OpenDestination } from './dependencies.ts';
 import { settleLoaded } from './settle-loaded.ts';
-import { openEncodedRows, readLoadFiles, readOrdinals } from './load-files.ts';
+import { openEncodedRows, openIds, readLoadFiles, readOrdinals } from './load-files.ts';
 import { readFailedPlaces, readStagedRecords } from './staged-records.ts';
 import type { LoadPartFiles } from './threads/block-task.ts';
 import { withDestination } from './with-destination.ts';
@@ -85,8 +86,10 @@ async function loadStaged(context: LoadContext, destination: Destination): Promi
       request: toRequest(context, parts, loadAttempt),
       parts,
       failuresBefore: await readFailedPlaces(staging, files),
+      eventIds: files.idsFile && openIds(staging, files.idsFile),
     },
     {
+      onResentFailures: (ordinals) => noteResentFailures(catalog, at, ordinals),
       onRefused: async (failures) =>
         recordFailures(catalog, at, await withRecords(context, failures)),
       onProgress: progress.report,

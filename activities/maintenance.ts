@@ -10,6 +10,7 @@ import { runningRestreams } from '../store/catalog/restreams.ts';
 import { listWantedSyncs } from '../store/catalog/wanted-syncs.ts';
 import type { Activities } from './contract.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { createForgetEventIds } from './forget-event-ids.ts';
 import { maxOpenReviews } from './reviews.ts';
 import { sweepStaging } from './sweep-staging.ts';
 
@@ -55,7 +56,9 @@ async function probe(
 }
 
 export function createSweep(dependencies: ActivityDependencies): Activities['sweep'] {
+  const forgetEventIds = createForgetEventIds(dependencies);
   return async function sweep() {
+    await forgetEventIds().catch(() => undefined); // a destination that is away is asked next time
     return { removedFiles: await sweepStaging(dependencies) };
   };
 }

@@ -12,6 +12,7 @@ import type { Activities, MapResult } from './contract.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { extractBatch } from './extract-batch.ts';
 import { readLoadFiles } from './load-files.ts';
+import { mayResend } from './may-resend.ts';
 import { settleLoaded } from './settle-loaded.ts';
 import { decodeFailures } from './threads/failure-file.ts';
 import { withDestination } from './with-destination.ts';
@@ -66,7 +67,7 @@ function samePins(a: Record<string, number>, b: Record<string, number>): boolean
 
 async function mapStaged(context: MapContext): Promise<MapResult> {
   const { batch, manifest, delivery } = context;
-  const { catalog, destinations, threads, settings, signal } = context.dependencies;
+  const { catalog, configuration, destinations, threads, settings, signal } = context.dependencies;
   const { destination, pins } = delivery;
   const { batchId, source } = batch;
   const mapAttempt = newAttempt();
@@ -76,6 +77,7 @@ async function mapStaged(context: MapContext): Promise<MapResult> {
     ),
   );
   const destinationType = await destinations.typeOf(destination);
+  const eventIds = await mayResend(configuration, source);
   const { targets } = await threads.run(
     {
       batchId,
@@ -83,7 +85,7 @@ async function mapStaged(context: MapContext): Promise<MapResult> {
       stagingRoot: settings.stagingRoot,
       prefix: stagingPrefix(batchId, mapAttempt),
       extract: false,
-      targets: [{ destination, destinationType, mappings }],
+      targets: [{ destination, destinationType, mappings, eventIds }],
       limits: defaultRecordLimits,
     },
     signal(),

@@ -95,9 +95,8 @@ async function planStream(
   context: Context,
   profile: StreamProfile,
 ): Promise<Mapping> {
-  const { batch, delivery, destination, dependencies } = context;
+  const { batch, delivery, destination } = context;
   const { source } = batch;
-  const { pipeline } = await dependencies.configuration.source(source);
   const others = await currentMappings(tx, { source, destination: delivery.destination });
   const current = others.find(({ stream }) => stream === profile.stream) ?? null;
   const taken = new Set(others.map(({ table }) => table.name));
@@ -111,7 +110,7 @@ async function planStream(
     naming: destination.naming,
     schemaName: schemaNameOf(source, destination.naming),
     tableName: current?.table.name ?? assignTableName(profile.stream, taken, destination.naming),
-    merge: current ? current.merge : mergeRuleOf(profile.stream, pipeline, null),
+    merge: current ? current.merge : await mergeRule(context, profile.stream),
   });
   if (plan.changed) {
     const reason = plan.changes
@@ -121,6 +120,11 @@ async function planStream(
     await insertMapping(tx, plan.mapping, { author: 'automapper', reason });
   }
   return plan.mapping;
+}
+
+async function mergeRule({ dependencies, batch }: Context, stream: string) {
+  const { pipeline } = await dependencies.configuration.source(batch.source);
+  return mergeRuleOf(stream, pipeline, null);
 }
 
 async function applyMappings(

@@ -78,6 +78,24 @@ export interface EncodedRows {
    * there, so none may stay of the row it replaces. Asked only while the table is held.
    */
   laterColumns(): Promise<readonly string[]>;
+  /** The same rows but these, by index; those behind move up. */
+  without(rows: ReadonlySet<number>): EncodedRows;
+}
+
+/**
+ * Ids of all events of a batch, failed ones too, with the hashes of their bytes: rows of event id,
+ * SHA-256 (hex) and ordinal, encoded by the `RowEncoding` of the destination.
+ */
+export interface EncodedIds {
+  read(): AsyncIterable<Uint8Array>;
+}
+
+/** Events of a batch whose ids are taken, by ordinal, ascending. */
+export interface TakenIds {
+  /** The same bytes came before. Not asked for where events come again on purpose (`append-absent`). */
+  readonly duplicates: readonly number[];
+  /** Other bytes came before under this id: those stay. */
+  readonly conflicts: readonly number[];
 }
 
 export type CopyResult =
@@ -112,6 +130,11 @@ export interface LoadTransaction extends AsyncDisposable {
   lockTables(): Promise<void>;
   /** Inserts the ledger row. Returns null, or the row that another attempt committed before. */
   claim(): Promise<LedgerRow | null>;
+  /**
+   * Takes the ids for the events of this batch, and says which were taken before: by a batch that
+   * is committed, or by an event further ahead in this one.
+   */
+  takeIds(ids: EncodedIds): Promise<TakenIds>;
   /**
    * Inserts rows `from`..`to`, all or none; in a `merge` table, of each key only what is newer. A row the destination refuses is an answer, not an
    * error: nothing of this call stays, the transaction goes on.
@@ -164,6 +187,9 @@ export interface Destination extends AsyncDisposable {
    * @throws PipelineError `schema-locked` or `schema-rejected`, naming table and column.
    */
   applyMapping(mapping: Mapping, signal: AbortSignal): Promise<readonly AppliedChange[]>;
+
+  /** Forgets event ids that were taken so long ago. Answers how many. */
+  forgetIds(olderThanMs: number, signal: AbortSignal): Promise<number>;
 
   readLedger(batchIds: readonly string[], signal: AbortSignal): Promise<readonly LedgerRow[]>;
 

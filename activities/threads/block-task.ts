@@ -21,6 +21,8 @@ export interface TaskTarget {
   readonly destination: string;
   readonly destinationType: string;
   readonly mappings: readonly Mapping[];
+  /** Stage the ids and hashes of all events: the source may send one twice. */
+  readonly eventIds: boolean;
 }
 
 /** One pass over the records of a batch. Plain data: it crosses to a worker thread. */
@@ -40,6 +42,8 @@ export interface BlockTask {
 export interface LoadFiles {
   readonly parts: readonly LoadPartFiles[];
   readonly failuresFile: StagedFile | null;
+  /** See `EncodedIds`; null where events cannot come twice. */
+  readonly idsFile: StagedFile | null;
   readonly rows: number;
   readonly failures: number;
   readonly failedSha256: string;

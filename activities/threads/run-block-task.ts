@@ -1,3 +1,4 @@
+import { must } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoints.ts';
 import { recordCount, type RecordBlock } from '../../core/records.ts';
 import type { Staging } from '../../core/staging.ts';
@@ -27,12 +28,14 @@ export async function runBlockTask(
   task: BlockTask,
   context: BlockTaskContext,
 ): Promise<BlockTaskResult> {
-  const processor = createBlockProcessor({
-    profile: task.extract,
-    targets: await Promise.all(task.targets.map((target) => mapTarget(task.batchId, target))),
-    limits: task.limits,
+  const targets = await Promise.all(task.targets.map((target) => mapTarget(task.batchId, target)));
+  const { extract, limits } = task;
+  const processor = createBlockProcessor({ profile: extract, targets, limits });
+  const writers = task.targets.map((target, at) => {
+    const { encoding } = must(targets[at]);
+    return new TargetWriter(context.staging, task.prefix, { ...target, encoding });
   });
-  const pass = new BlockPass(task, context, processor);
+  const pass = new BlockPass(task, context, { processor, writers });
   try {
     for await (const block of context.blocks) {
       context.signal.throwIfAborted();
@@ -53,11 +56,15 @@ class BlockPass {
   #events = 0;
   #eventBytes = 0;
 
-  constructor(task: BlockTask, context: BlockTaskContext, processor: BlockProcessor) {
+  constructor(
+    task: BlockTask,
+    context: BlockTaskContext,
+    { processor, writers }: { processor: BlockProcessor; writers: readonly TargetWriter[] },
+  ) {
     const { staging } = context;
     this.#context = context;
     this.#processor = processor;
-    this.#writers = task.targets.map((target) => new TargetWriter(staging, task.prefix, target));
+    this.#writers = writers;
     this.#records = task.extract ? createStagedStream(staging, `${task.prefix}/records`) : null;
   }
 

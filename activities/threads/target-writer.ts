@@ -1,10 +1,12 @@
 import type { EventFailure } from '../../core/failed-events.ts';
 import { eventIdOf, recordBytes, versionOf, type RecordBlock } from '../../core/records.ts';
+import type { RowEncoding } from '../../core/mapping.ts';
 import type { Staging } from '../../core/staging.ts';
 import { createFailuresHash } from '../../pipeline/batches/failures-hash.ts';
 import type { EncodedPart, TargetOutput } from '../../pipeline/mapping/block-output.ts';
 import type { LoadFiles, LoadPartFiles, MappedTarget, TaskTarget } from './block-task.ts';
 import { encodeFailure } from './failure-file.ts';
+import { IdsWriter } from './ids-writer.ts';
 import { createStagedStream, type StagedStream } from './staged-stream.ts';
 
 const smallBytes = 64 * 1024;
@@ -25,14 +27,21 @@ export class TargetWriter {
   readonly #target: TaskTarget;
   readonly #parts = new Map<string, Part>();
   readonly #hash = createFailuresHash();
+  readonly #ids: IdsWriter | null;
   #failureStream: StagedStream | null = null;
   #failures = 0;
   #unmappedEvents = 0;
 
-  constructor(staging: Staging, prefix: string, target: TaskTarget) {
+  constructor(
+    staging: Staging,
+    prefix: string,
+    { encoding, ...target }: TaskTarget & { readonly encoding: RowEncoding },
+  ) {
     this.#staging = staging;
     this.#prefix = `${prefix}/${target.destination}`;
     this.#target = target;
+    const ids = () => createStagedStream(staging, `${this.#prefix}/ids`);
+    this.#ids = target.eventIds ? new IdsWriter(ids(), encoding) : null;
   }
 
   async write(block: RecordBlock, parse: readonly IndexedFailure[], output: TargetOutput) {
@@ -40,6 +49,7 @@ export class TargetWriter {
     const failures = [...parse, ...output.failures].sort((a, b) => a.index - b.index);
     if (failures.length > 0) await this.#writeFailures(block, failures);
     this.#unmappedEvents += output.unmappedEvents;
+    await this.#ids?.write(block);
   }
 
   async close(): Promise<MappedTarget> {
@@ -53,6 +63,7 @@ export class TargetWriter {
     await this.#writeManifest(loadManifest, {
       parts,
       failuresFile: (await this.#failureStream?.close()) ?? null,
+      idsFile: (await this.#ids?.close()) ?? null,
       rows,
       failures: this.#failures,
       failedSha256: this.#hash.digest(),
@@ -72,6 +83,7 @@ export class TargetWriter {
       part.ordinals.abort(reason);
     }
     this.#failureStream?.abort(reason);
+    this.#ids?.abort(reason);
   }
 
   async #writePart({ stream, bytes, ordinals }: EncodedPart): Promise<void> {

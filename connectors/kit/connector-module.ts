@@ -21,6 +21,8 @@ export interface SourceContext {
 /** One kind of source: what `type:` in `millrace.yaml` chooses. */
 export interface SourceModule<Settings = unknown> {
   readonly settings: SettingsSchema<Settings>;
+  /** An event may arrive twice, with one id: destinations remember the ids. */
+  readonly mayResend?: boolean;
   /** @throws PipelineError `invalid-config`, `source-unavailable` */
   open(settings: Settings, context: SourceContext): Promise<ReplayableSource>;
 }

@@ -72,6 +72,13 @@ export class MemoryDestination implements Destination {
     return changes.map((change) => ({ change, statement: describe(change) }));
   }
 
+  async forgetIds(olderThanMs: number, _signal: AbortSignal): Promise<number> {
+    const { eventIds } = this.#options.warehouse;
+    const old = [...eventIds].filter(([, { seenAt }]) => seenAt < Date.now() - olderThanMs);
+    for (const [id] of old) eventIds.delete(id);
+    return old.length;
+  }
+
   async readLedger(
     batchIds: readonly string[],
     _signal: AbortSignal,

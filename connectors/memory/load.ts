@@ -1,10 +1,12 @@
 import type {
   CopyResult,
+  EncodedIds,
   EncodedRows,
   LedgerCounts,
   LedgerRow,
   LoadRequest,
   LoadTransaction,
+  TakenIds,
 } from '../../core/destination.ts';
 import { must, PipelineError } from '../../core/errors.ts';
 import { rowColumns, type Mapping } from '../../core/mapping.ts';
@@ -30,6 +32,7 @@ export class MemoryLoad implements LoadTransaction {
   readonly #options: MemoryDestinationOptions;
   readonly #request: LoadRequest;
   readonly #rows: AddedRow[] = [];
+  readonly #ids = new Map<string, string>();
   #ledgerRow: LedgerRow | undefined;
   /** Committed, rolled back, or ended by another attempt. */
   #over = false;
@@ -69,6 +72,29 @@ export class MemoryLoad implements LoadTransaction {
       .ledgerOf(installation, name)
       .find(({ batchId }) => batchId === claim.batchId);
     return standing ?? null;
+  }
+
+  async takeIds(ids: EncodedIds): Promise<TakenIds> {
+    this.#assertOpen();
+    const { locks, eventIds } = this.#options.warehouse;
+    const { claim, write, signal } = this.#request;
+    // All ids of a source at once: coarser than a warehouse locks, and as safe.
+    await locks.take(`ids ${claim.source}`, { owner: this, exclusive: true }, signal);
+    const [duplicates, conflicts]: [number[], number[]] = [[], []];
+    for (const [id = '', sha256 = '', ordinal] of await this.#decodeIds(ids)) {
+      const key = JSON.stringify([claim.source, id]);
+      const taken = this.#ids.get(key) ?? eventIds.get(key)?.sha256;
+      if (taken === undefined) this.#ids.set(key, sha256 ?? '');
+      else if (taken !== sha256) conflicts.push(Number(ordinal));
+      else if (write === 'append') duplicates.push(Number(ordinal));
+    }
+    return { duplicates, conflicts };
+  }
+
+  async #decodeIds(ids: EncodedIds) {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of ids.read()) chunks.push(chunk);
+    return decodeRows(Buffer.concat(chunks).toString());
   }
 
   async copy(rows: EncodedRows, from: number, to: number): Promise<CopyResult> {
@@ -136,6 +162,8 @@ export class MemoryLoad implements LoadTransaction {
       if (old) table.rows.splice(table.rows.indexOf(old), 1);
       table.rows.push(whole);
     }
+    const seenAt = Date.now();
+    for (const [key, sha256] of this.#ids) warehouse.eventIds.set(key, { sha256, seenAt });
     warehouse.addToLedger({ installation, destination, row });
     this.#end();
     if (!warehouse.takeFault()) return;

@@ -23,6 +23,8 @@ export class MemoryWarehouse {
   readonly locks = new Locks();
   readonly #tables = new Map<string, MemoryTable>();
   readonly #ledger: LedgerEntry[] = [];
+  /** Hash and time by source and event id. */
+  readonly eventIds = new Map<string, { readonly sha256: string; readonly seenAt: number }>();
   #faults: 'fail-after-write'[] = [];
   reachable = true;
 

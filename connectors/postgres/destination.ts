@@ -9,6 +9,7 @@ import type {
 import { PipelineError } from '../../core/errors.ts';
 import type { Mapping, TableName } from '../../core/mapping.ts';
 import { PostgresConnections } from './connection.ts';
+import { forgetIds } from './event-ids.ts';
 import { ensureDatabase } from './ensure-database.ts';
 import { prepareLedger, selectLedger, type LedgerKey } from './ledger.ts';
 import { PostgresLoad } from './load-transaction.ts';
@@ -69,6 +70,10 @@ export class PostgresDestination implements Destination {
 
   async applyMapping(mapping: Mapping, signal: AbortSignal): Promise<readonly AppliedChange[]> {
     return this.#connections.run(signal, (client) => applyMapping(client, mapping, this.#ledger));
+  }
+
+  async forgetIds(olderThanMs: number, signal: AbortSignal): Promise<number> {
+    return this.#connections.run(signal, (client) => forgetIds(client, olderThanMs));
   }
 
   async readLedger(

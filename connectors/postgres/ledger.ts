@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { LedgerClaim, LedgerCounts, LedgerRow } from '../../core/destination.ts';
 import { must } from '../../core/errors.ts';
+import { createEventIds } from './event-ids.ts';
 
 export interface LedgerKey {
   readonly installation: string;
@@ -35,12 +36,14 @@ const createLedger = `
 /** Creates the ledger if it is absent; two at once do no harm. */
 export async function prepareLedger(client: pg.ClientBase): Promise<void> {
   const { rows } = await client.query<{ found: boolean }>(
-    `SELECT to_regclass('_millrace.ledger') IS NOT NULL AS found`,
+    `SELECT to_regclass('_millrace.ledger') IS NOT NULL
+        AND to_regclass('_millrace.event_ids') IS NOT NULL AS found`,
   );
   if (rows[0]?.found) return;
   await client.query('BEGIN');
   await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('millrace ledger', 0))`);
   await client.query(createLedger);
+  await client.query(createEventIds);
   await client.query('COMMIT');
 }
 

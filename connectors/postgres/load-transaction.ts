@@ -6,16 +6,19 @@ import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type {
   CopyResult,
+  EncodedIds,
   EncodedRows,
   LedgerCounts,
   LedgerRow,
   LoadRequest,
   LoadTransaction,
+  TakenIds,
 } from '../../core/destination.ts';
 import { failpoint } from '../../core/failpoints.ts';
 import { rowColumns, type TableName } from '../../core/mapping.ts';
 import type { Lease, LeasedClient } from './connection.ts';
 import { isInfrastructure, sqlStateOf, toDestinationError, toRefusal } from './errors.ts';
+import { createIdStage, idColumns, takeStagedIds } from './event-ids.ts';
 import { completeLedger, insertLedger, selectLedger, type LedgerKey } from './ledger.ts';
 import { mergeStatement } from './merge-rows.ts';
 import { describeTable } from './schema.ts';
@@ -90,6 +93,15 @@ export class PostgresLoad implements LoadTransaction {
       if (await insertLedger(this.#client, this.#ledger, claim)) return null;
       const [row] = await selectLedger(this.#client, this.#ledger, [claim.batchId]);
       return row ?? null;
+    });
+  }
+
+  async takeIds(ids: EncodedIds): Promise<TakenIds> {
+    return this.#guard(async () => {
+      const stage = await createIdStage(this.#client);
+      await this.#copyInto(stage, idColumns, ids.read());
+      const resends = this.#request.write === 'append-absent';
+      return takeStagedIds(this.#client, this.#request.claim.source, resends);
     });
   }
 

@@ -1,6 +1,5 @@
 import type {
   Destination,
-  EncodedRows,
   LedgerRow,
   LoadRequest,
   LoadTransaction,
@@ -11,26 +10,9 @@ import { failpoint } from '../../core/failpoints.ts';
 import type { DataFailureKind } from '../../core/failures.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { hashFailures } from './failures-hash.ts';
+import type { BatchToLoad, LoadCallbacks } from './batch-to-load.ts';
+import { dropResent, type FreshBatch } from './drop-resent.ts';
 import { copyIsolating, type RefusedRow } from './isolate-rows.ts';
-
-/** Rows of one table, and which event of the batch each of them is. */
-export interface LoadPart {
-  readonly rows: EncodedRows;
-  readonly ordinals: Uint32Array;
-}
-
-export interface BatchToLoad {
-  readonly request: LoadRequest;
-  readonly parts: readonly LoadPart[];
-  /** Events that failed before loading; they count in the ledger. */
-  readonly failuresBefore: readonly { readonly ordinal: number; readonly child: number }[];
-}
-
-export interface LoadCallbacks {
-  /** Stores what the destination refused; awaited before COMMIT, so that no row is ever nowhere. */
-  onRefused(failures: readonly EventFailure[]): Promise<void>;
-  onProgress(progress: { readonly rows: number; readonly bytes: number }): void;
-}
 
 /**
  * Loads all tables of a batch in one transaction, once: fence, locks, ledger row, rows, commit. A
@@ -50,7 +32,8 @@ export async function loadBatch(
   const standing = await transaction.claim();
   if (standing) return sameContent(standing, batch.request);
   failpoint('ledger-inserted');
-  const row = await copyParts(transaction, batch, callbacks);
+  const fresh = await dropResent(transaction, batch, callbacks);
+  const row = await copyParts(transaction, fresh, callbacks);
   failpoint('before-commit');
   await transaction.commit();
   failpoint('commit-unread');
@@ -71,12 +54,12 @@ function sameContent(standing: LedgerRow, { claim }: LoadRequest): LedgerRow {
 
 async function copyParts(
   transaction: LoadTransaction,
-  { request, parts, failuresBefore }: BatchToLoad,
+  { request, parts, failuresBefore, duplicates }: FreshBatch,
   callbacks: LoadCallbacks,
 ): Promise<LedgerRow> {
   const failed = [...failuresBefore];
   const tables: Record<string, number> = {};
-  let [rowsLoaded, rowsDuplicate, rowsSuperseded] = [0, 0, 0];
+  let [rowsLoaded, rowsDuplicate, rowsSuperseded] = [0, duplicates, 0];
   for (const { rows, ordinals } of parts) {
     const { loaded, duplicate, superseded, refused } = await copyIsolating(transaction, rows);
     const failures = refused.map((row) => toFailure(row, rows.mapping, ordinals));

@@ -34,6 +34,22 @@ export async function recordFailures(
   }
 }
 
+/**
+ * Marks failures that mapping found of events which had arrived before: settling takes them back,
+ * if the load attempt that says so is the one that the ledger names.
+ */
+export async function noteResentFailures(
+  catalog: Catalog,
+  { batchId, destination, attempt }: Pick<FailureOrigin, 'batchId' | 'destination' | 'attempt'>,
+  ordinals: readonly number[],
+): Promise<void> {
+  await catalog.query(
+    `INSERT INTO millrace.resent_failures (batch_id, destination, attempt, ordinal)
+     SELECT $1, $2, $3, unnest($4::bigint[]) ON CONFLICT DO NOTHING`,
+    [batchId, destination, attempt, ordinals],
+  );
+}
+
 function* portions(events: readonly FailedEvent[]): Iterable<readonly FailedEvent[]> {
   let portion: FailedEvent[] = [];
   let bytes = 0;

@@ -35,6 +35,7 @@ export async function settleDelivery(catalog: Catalog, input: SettleInput): Prom
   return catalog.transaction(async (tx) => {
     const { rowsLoaded, rowsFailed } = input.row;
     if (await isSettled(tx, input)) return { rowsLoaded, rowsFailed, already: true };
+    await withdrawResent(tx, input);
     await assertComplete(tx, input);
     const { run, from, to } = await readBatchRange(tx, input.batchId);
     const restreamId = /^restream\/(.*)$/.exec(run)?.[1];
@@ -54,6 +55,22 @@ async function isSettled(tx: Transaction, { batchId, destination }: SettleInput)
     [batchId, destination],
   );
   return must(rows[0], 'the delivery').state === 'settled';
+}
+
+/** Failures of events that came before: the first one's record stands for both. */
+async function withdrawResent(tx: Transaction, { batchId, destination, row }: SettleInput) {
+  const at = [batchId, destination];
+  await tx.query(
+    `DELETE FROM millrace.failure_records r USING millrace.resent_failures s
+      WHERE s.batch_id = $1 AND s.destination = $2 AND s.attempt = $3
+        AND r.batch_id = $1 AND r.destination = $2 AND r.attempt = $4 AND r.state = 'provisional'
+        AND r.ordinal = s.ordinal`,
+    [...at, row.loadAttempt, row.mapAttempt],
+  );
+  await tx.query(
+    'DELETE FROM millrace.resent_failures WHERE batch_id = $1 AND destination = $2',
+    at,
+  );
 }
 
 /** Our records must be those that the ledger counted; until they are, settling waits. */
@@ -172,7 +189,7 @@ async function closeBatch(
 async function noteFruit(tx: Transaction, batchId: string): Promise<void> {
   await tx.query(
     `WITH outcome AS (
-       SELECT b.source, b.lane, b.events >= $2 AND sum(d.rows_loaded + d.rows_duplicate) = 0 AS fruitless
+       SELECT b.source, b.lane, b.events >= $2 AND sum(d.rows_loaded + d.rows_duplicate + d.rows_superseded) = 0 AS fruitless
          FROM millrace.batches b JOIN millrace.deliveries d USING (batch_id)
         WHERE b.batch_id = $1 GROUP BY b.batch_id)
      UPDATE millrace.lanes l

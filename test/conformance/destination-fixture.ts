@@ -1,12 +1,13 @@
 import { expect } from 'vitest';
 import type {
   Destination,
+  EncodedIds,
   EncodedRows,
   LoadRequest,
   LoadTransaction,
 } from '../../core/destination.ts';
 import type { ColumnMapping, Mapping, RowEncoding, TableName } from '../../core/mapping.ts';
-import type { BatchToLoad } from '../../pipeline/batches/load-batch.ts';
+import type { BatchToLoad } from '../../pipeline/batches/batch-to-load.ts';
 
 export interface Identity {
   readonly installation?: string;
@@ -62,7 +63,7 @@ export const someOrders = (from: number, to: number): readonly Order[] =>
 function encodeOrders(
   encoding: RowEncoding,
   { batchId, list, mapping }: { batchId: string; list: readonly Order[]; mapping: Mapping },
-): Omit<EncodedRows, 'laterColumns'> {
+): EncodedRows {
   const { separator, terminator, nullCell } = encoding;
   const text = (value: string | null) => (value === null ? nullCell : encoding.escape(value));
   const encoded = list.map(
@@ -79,11 +80,36 @@ function encodeOrders(
       return Buffer.from(cells.join(separator) + terminator);
     },
   );
+  return encodedRows(mapping, encoded);
+}
+
+function encodedRows(mapping: Mapping, encoded: readonly Uint8Array[]): EncodedRows {
   return {
     mapping,
     rowCount: encoded.length,
+    laterColumns: async () => [],
+    without: (rows) =>
+      encodedRows(
+        mapping,
+        encoded.filter((_, at) => !rows.has(at)),
+      ),
     async *read(from, to) {
       yield* encoded.slice(from, to);
+    },
+  };
+}
+
+/** `[id, content, ordinal]` of every event. */
+export type EventId = readonly [id: string, content: string, ordinal: number];
+
+export function encodeIds(encoding: RowEncoding, ids: readonly EventId[]): EncodedIds {
+  const { separator, terminator } = encoding;
+  return {
+    async *read() {
+      for (const [id, content, ordinal] of ids) {
+        const cells = [encoding.escape(id), encoding.escape(content), String(ordinal)];
+        yield Buffer.from(cells.join(separator) + terminator);
+      }
     },
   };
 }
@@ -98,6 +124,7 @@ interface BatchOptions {
   readonly signal?: AbortSignal;
   readonly mapping?: Mapping;
   readonly laterColumns?: readonly string[];
+  readonly ids?: readonly EventId[];
 }
 
 export function batchOf(encoding: RowEncoding, options: BatchOptions = {}): BatchToLoad {
@@ -131,10 +158,15 @@ export function batchOf(encoding: RowEncoding, options: BatchOptions = {}): Batc
     fenceTimeoutMs: options.fenceTimeoutMs ?? 60_000,
     signal: options.signal ?? signal,
   };
-  return { request, parts, failuresBefore: [] };
+  const eventIds = options.ids ? encodeIds(encoding, options.ids) : null;
+  return { request, parts, failuresBefore: [], eventIds };
 }
 
-export const callbacks = { onRefused: async () => undefined, onProgress: () => undefined };
+export const callbacks = {
+  onRefused: async () => undefined,
+  onResentFailures: async () => undefined,
+  onProgress: () => undefined,
+};
 
 export async function begin(
   destination: Destination,

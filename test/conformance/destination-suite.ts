@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { CopyResult } from '../../core/destination.ts';
 import type { EventFailure } from '../../core/failed-events.ts';
 import { hashFailures } from '../../pipeline/batches/failures-hash.ts';
-import { loadBatch, type BatchToLoad } from '../../pipeline/batches/load-batch.ts';
+import type { BatchToLoad } from '../../pipeline/batches/batch-to-load.ts';
+import { loadBatch } from '../../pipeline/batches/load-batch.ts';
+import { testEventIds } from './destination-ids.ts';
 import { testMerge } from './destination-merge.ts';
 import { testTables } from './destination-tables.ts';
 import {
@@ -28,6 +30,7 @@ import {
 export function testDestination(name: string, setUp: () => Promise<DestinationFixture>): void {
   testTables(name, setUp);
   testMerge(name, setUp);
+  testEventIds(name, setUp);
 
   describe(`${name} as a destination, loading`, () => {
     test('brings every row with its values, its event id and its batch id', async () => {

@@ -194,6 +194,15 @@ CREATE TABLE millrace.failure_records (
 CREATE INDEX failure_records_group ON millrace.failure_records (group_id, state, record_id);
 CREATE INDEX failure_records_restream ON millrace.failure_records (restream_id, restream_ordinal) WHERE restream_id IS NOT NULL;
 
+-- Failures of events that had arrived before, as a load attempt found: settling takes them back.
+CREATE TABLE millrace.resent_failures (
+  batch_id text NOT NULL REFERENCES millrace.batches ON DELETE CASCADE,
+  destination text NOT NULL,
+  attempt text NOT NULL, -- of the load
+  ordinal bigint NOT NULL,
+  PRIMARY KEY (batch_id, destination, attempt, ordinal)
+);
+
 CREATE VIEW millrace.failed_events AS
   SELECT source, stream, event_id, batch_id, ordinal, destination, stage, kind, field, message,
          raw, raw_sha256, attempts, state, first_failed_at, last_failed_at,

@@ -85,6 +85,17 @@ test('any part of the staged rows is read as it stands, and not from the start e
     expect(await read(from, to)).toBe(rows.slice(from, to).join(''));
   });
   await fc.assert(law);
+  const leftOut = fc.uniqueArray(fc.nat({ max: rows.length - 1 }), { maxLength: 40 });
+  const without = fc.asyncProperty(leftOut, place, place, async (gone, one, two) => {
+    const excluded = new Set(gone);
+    const kept = rows.filter((_, row) => !excluded.has(row));
+    const fewer = encoded.without(excluded);
+    expect(fewer.rowCount).toBe(kept.length);
+    const [from, to] = [Math.min(one, two), Math.min(Math.max(one, two), kept.length)];
+    const found = Buffer.concat(await collect(fewer.read(from, to))).toString();
+    expect(found).toBe(kept.slice(from, to).join(''));
+  });
+  await fc.assert(without);
   bytesRead = 0;
   for (let row = 2_000; row < 2_100; row += 1) await read(row, row + 1);
   expect(bytesRead).toBeLessThan(100 * 256 * 56);

@@ -7,11 +7,14 @@ import type {
   LedgerRow,
   LoadRequest,
   LoadTransaction,
+  TakenIds,
 } from '../../../../core/destination.ts';
+import type { EventFailure } from '../../../../core/failed-events.ts';
 import type { Mapping } from '../../../../core/mapping.ts';
 import { hashFailures } from '../../../../pipeline/batches/failures-hash.ts';
 import { copyIsolating } from '../../../../pipeline/batches/isolate-rows.ts';
-import { loadBatch, type BatchToLoad } from '../../../../pipeline/batches/load-batch.ts';
+import type { BatchToLoad } from '../../../../pipeline/batches/batch-to-load.ts';
+import { loadBatch } from '../../../../pipeline/batches/load-batch.ts';
 
 const mapping: Mapping = {
   source: 's',
@@ -46,6 +49,7 @@ const request: LoadRequest = {
 const rowsOf = (rowCount: number): EncodedRows => ({
   mapping,
   rowCount,
+  without: ({ size }) => rowsOf(rowCount - size),
   laterColumns: async () => [],
   async *read() {
     yield new Uint8Array(0);
@@ -58,10 +62,11 @@ interface FakeOptions {
   /** Whether it says which one. */
   readonly names?: boolean;
   readonly standing?: LedgerRow;
+  readonly taken?: TakenIds;
 }
 
 /** A destination in memory that notes the calls and refuses some rows. */
-function fakeDestination({ refused = new Set(), names = true, standing }: FakeOptions = {}) {
+function fakeDestination({ refused = new Set(), names = true, standing, taken }: FakeOptions = {}) {
   const calls: string[] = [];
   const loaded: number[] = [];
   const copy = async (_rows: EncodedRows, from: number, to: number): Promise<CopyResult> => {
@@ -80,6 +85,10 @@ function fakeDestination({ refused = new Set(), names = true, standing }: FakeOp
     claim: async () => {
       calls.push('claim');
       return standing ?? null;
+    },
+    takeIds: async () => {
+      calls.push('ids');
+      return taken ?? { duplicates: [], conflicts: [] };
     },
     copy,
     conclude: async (counts) => {
@@ -142,8 +151,13 @@ describe('loading a batch', () => {
     request,
     parts: [{ rows: rowsOf(3), ordinals: Uint32Array.of(4, 6, 9) }],
     failuresBefore: [{ ordinal: 5, child: 0 }],
+    eventIds: null,
   };
-  const quiet = { onRefused: async () => undefined, onProgress: () => undefined };
+  const quiet = {
+    onRefused: async () => undefined,
+    onResentFailures: async () => undefined,
+    onProgress: () => undefined,
+  };
 
   test('goes fence, locks, claim, rows, counts, commit', async () => {
     const { destination, calls } = fakeDestination();
@@ -181,6 +195,45 @@ describe('loading a batch', () => {
         { ordinal: 5, child: 0 },
       ]),
     );
+  });
+
+  describe('of a source that may send an event twice', () => {
+    const eventIds = { async *read() {} };
+    const sent: BatchToLoad = {
+      ...batch,
+      eventIds,
+      parts: [{ rows: rowsOf(4), ordinals: Uint32Array.of(0, 2, 3, 7) }],
+      failuresBefore: [1, 5, 6].map((ordinal) => ({ ordinal, child: 0 })),
+    };
+
+    test('leaves out what came before, parks what has another’s id, and takes failures back', async () => {
+      const taken = { duplicates: [0, 5], conflicts: [3, 6] };
+      const { destination, calls, loaded } = fakeDestination({ taken });
+      const [refused, resent]: [EventFailure[], number[]] = [[], []];
+      const row = await loadBatch(destination, sent, {
+        ...quiet,
+        onRefused: async (failures) => void refused.push(...failures),
+        onResentFailures: async (ordinals) => void resent.push(...ordinals),
+      });
+      expect(calls.slice(0, 4)).toEqual(['fence', 'lock', 'claim', 'ids']);
+      expect(loaded).toHaveLength(2);
+      expect(resent).toEqual([5]);
+      expect(refused).toMatchObject([{ ordinal: 3, kind: 'id-conflict', stage: 'load' }]);
+      expect(row).toMatchObject({ rowsLoaded: 2, rowsDuplicate: 2, rowsFailed: 3 });
+      const failed = [1, 3, 6].map((ordinal) => ({ ordinal, child: 0 }));
+      expect(row.failedSha256).toBe(hashFailures(failed));
+    });
+
+    test('gives a refused row its own event, also behind rows that were left out', async () => {
+      const taken = { duplicates: [0, 2], conflicts: [] };
+      const { destination } = fakeDestination({ taken, refused: new Set([1]) });
+      const refused: EventFailure[] = [];
+      await loadBatch(destination, sent, {
+        ...quiet,
+        onRefused: async (failures) => void refused.push(...failures),
+      });
+      expect(refused.map(({ ordinal }) => ordinal)).toEqual([7]);
+    });
   });
 
   test('does not commit what it could not store', async () => {

@@ -1,0 +1,55 @@
+import type { LoadTransaction } from '../../core/destination.ts';
+import type { EventFailure } from '../../core/failed-events.ts';
+import type { BatchToLoad, LoadCallbacks, LoadPart } from './batch-to-load.ts';
+
+/** A batch without the events that came before. */
+export interface FreshBatch extends Omit<BatchToLoad, 'eventIds'> {
+  readonly duplicates: number;
+}
+
+/**
+ * Leaves out the events whose ids are taken: the same bytes are a duplicate, whatever became of the
+ * first; other bytes are parked as `id-conflict`, unless mapping parked them already.
+ */
+export async function dropResent(
+  transaction: LoadTransaction,
+  { eventIds, ...batch }: BatchToLoad,
+  callbacks: LoadCallbacks,
+): Promise<FreshBatch> {
+  if (eventIds === null) return { ...batch, duplicates: 0 };
+  const taken = await transaction.takeIds(eventIds);
+  const { duplicates, conflicts } = taken;
+  if (duplicates.length + conflicts.length === 0) return { ...batch, duplicates: 0 };
+  const resent = new Set(duplicates);
+  const before = batch.failuresBefore.filter(({ ordinal }) => !resent.has(ordinal));
+  const gone = batch.failuresBefore.filter(({ ordinal }) => resent.has(ordinal));
+  if (gone.length > 0) await callbacks.onResentFailures(gone.map(({ ordinal }) => ordinal));
+  const parked = new Set(before.map(({ ordinal }) => ordinal));
+  const failures = conflicts.filter((ordinal) => !parked.has(ordinal)).map(toConflict);
+  if (failures.length > 0) await callbacks.onRefused(failures);
+  const excluded = new Set([...duplicates, ...conflicts]);
+  return {
+    ...batch,
+    parts: batch.parts.map((part) => withoutOrdinals(part, excluded)),
+    failuresBefore: [...before, ...failures],
+    duplicates: duplicates.length,
+  };
+}
+
+function withoutOrdinals({ rows, ordinals }: LoadPart, excluded: ReadonlySet<number>): LoadPart {
+  const indexes = new Set<number>();
+  for (const [index, ordinal] of ordinals.entries()) if (excluded.has(ordinal)) indexes.add(index);
+  if (indexes.size === 0) return { rows, ordinals };
+  const kept = ordinals.filter((_, index) => !indexes.has(index));
+  return { rows: rows.without(indexes), ordinals: kept };
+}
+
+function toConflict(ordinal: number): EventFailure {
+  return {
+    ordinal,
+    child: 0,
+    stage: 'load',
+    kind: 'id-conflict',
+    message: 'another event has this id and other content; that one stays',
+  };
+}
