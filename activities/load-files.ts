@@ -2,6 +2,7 @@ import type { EncodedIds, EncodedRows } from '../core/destination.ts';
 import { PipelineError } from '../core/errors.ts';
 import type { StagedFile, Staging } from '../core/staging.ts';
 import { readWhole } from '../store/staging/read-whole.ts';
+import type { LoadPart } from '../pipeline/batches/batch-to-load.ts';
 import type { LoadFiles, LoadPartFiles } from './threads/block-task.ts';
 
 /** @throws PipelineError `extract-lost` when it is gone or damaged; so do those who read its files. */
@@ -72,6 +73,12 @@ async function* keepRows(
     }
     if (pieces.length > 0) yield Buffer.concat(pieces);
   }
+}
+
+/** No row of a table: a full refresh that found none. */
+export function emptyPart(about: Pick<EncodedRows, 'mapping' | 'laterColumns'>): LoadPart {
+  const rows = toEncodedRows({ ...about, rowCount: 0, async *read() {} });
+  return { rows, ordinals: new Uint32Array(0) };
 }
 
 export function openIds(staging: Staging, file: StagedFile): EncodedIds {

@@ -13,10 +13,11 @@ import { noteResentFailures, recordFailures } from '../store/catalog/failures.ts
 import { stopLane } from '../store/catalog/lanes.ts';
 import { currentMapping, readMapping } from '../store/catalog/mappings.ts';
 import { newAttempt } from './attempts.ts';
+import { readGenerations } from './generations.ts';
 import type { Activities, LoadInput, LoadResult } from './contract.ts';
 import type { ActivityDependencies, OpenDestination } from './dependencies.ts';
 import { settleLoaded } from './settle-loaded.ts';
-import { openEncodedRows, openIds, readLoadFiles, readOrdinals } from './load-files.ts';
+import { emptyPart, openEncodedRows, openIds, readLoadFiles, readOrdinals } from './load-files.ts';
 import { readFailedPlaces, readStagedRecords } from './staged-records.ts';
 import type { LoadPartFiles } from './threads/block-task.ts';
 import { withDestination } from './with-destination.ts';
@@ -87,6 +88,7 @@ async function loadStaged(context: LoadContext, destination: Destination): Promi
       parts,
       failuresBefore: await readFailedPlaces(staging, files),
       eventIds: files.idsFile && openIds(staging, files.idsFile),
+      generations: await readGenerations(catalog, batch, parts),
     },
     {
       onResentFailures: (ordinals) => noteResentFailures(catalog, at, ordinals),
@@ -98,21 +100,29 @@ async function loadStaged(context: LoadContext, destination: Destination): Promi
 }
 
 async function openParts(
-  { dependencies, input, batch, pins }: LoadContext,
+  context: LoadContext,
   files: readonly LoadPartFiles[],
 ): Promise<readonly LoadPart[]> {
-  const { catalog, staging } = dependencies;
-  return Promise.all(
-    files.map(async (part) => {
-      const { stream } = part;
-      const version = must(pins[stream], 'the pinned version');
-      const key = { source: batch.source, stream, destination: input.destination, version };
-      const mapping = await readMapping(catalog, key);
-      const ordinals = await readOrdinals(staging, part);
-      const laterColumns = async () => columnsBeyond(mapping, await currentMapping(catalog, key));
-      return { rows: openEncodedRows(staging, part, { mapping, laterColumns }), ordinals };
+  const { staging } = context.dependencies;
+  const parts = await Promise.all(
+    Object.keys(context.pins).map(async (stream): Promise<readonly LoadPart[]> => {
+      const mapping = await readPinned(context, stream);
+      const part = files.find((file) => file.stream === stream);
+      if (!part) return mapping.mapping.replace ? [emptyPart(mapping)] : [];
+      const rows = openEncodedRows(staging, part, mapping);
+      return [{ rows, ordinals: await readOrdinals(staging, part) }];
     }),
   );
+  return parts.flat();
+}
+
+async function readPinned({ dependencies, input, batch, pins }: LoadContext, stream: string) {
+  const { catalog } = dependencies;
+  const version = must(pins[stream], 'the pinned version');
+  const key = { source: batch.source, stream, destination: input.destination, version };
+  const mapping = await readMapping(catalog, key);
+  const laterColumns = async () => columnsBeyond(mapping, await currentMapping(catalog, key));
+  return { mapping, laterColumns };
 }
 
 function toRequest(
@@ -141,8 +151,9 @@ function toRequest(
   };
 }
 
-function toTable({ table, merge }: Mapping, write: LoadRequest['write']): LoadTable {
-  return { ...table, alone: merge !== undefined || write === 'append-absent' };
+function toTable({ table, merge, replace }: Mapping, write: LoadRequest['write']): LoadTable {
+  const compares = merge !== undefined || replace === true || write === 'append-absent';
+  return { ...table, alone: compares };
 }
 
 function columnsBeyond({ columns }: Mapping, newest: Mapping | null): readonly string[] {

@@ -13,7 +13,7 @@ import {
   type LaneRow,
 } from '../store/catalog/lanes.ts';
 import { currentMappings } from '../store/catalog/mappings.ts';
-import { recordPlan } from '../store/catalog/plans.ts';
+import { isRefreshDue, recordPlan } from '../store/catalog/plans.ts';
 import { syncDone, wantedSince } from '../store/catalog/wanted-syncs.ts';
 import type { Activities, PlanInput, PlanResult, RunnableBatch } from './contract.ts';
 import type { ActivityDependencies, ConfiguredSource } from './dependencies.ts';
@@ -73,7 +73,7 @@ async function planSource(
     [...known.values()].map(({ lane, head, memo }) => ({ name: lane, head, memo })),
     signal(),
   );
-  const planner = new LanePlanner(dependencies, source, configured.name, destinations);
+  const planner = new LanePlanner(dependencies, source, configured);
   for (const lane of observed) await planner.plan(lane, known.get(lane.name));
   const seen = new Set(observed.map(({ name }) => name));
   await resumeGone(
@@ -108,6 +108,7 @@ class LanePlanner {
   readonly #source: ReplayableSource;
   readonly #name: string;
   readonly #destinations: readonly string[];
+  readonly #everyMs: number | undefined;
   #mapped: Set<string> | undefined;
   #fault: unknown;
   /** The soonest time at which some lane may have more. */
@@ -116,18 +117,18 @@ class LanePlanner {
   constructor(
     dependencies: Dependencies,
     source: ReplayableSource,
-    name: string,
-    destinations: readonly string[],
+    { name, pipeline }: ConfiguredSource,
   ) {
     this.#dependencies = dependencies;
     this.#source = source;
     this.#name = name;
-    this.#destinations = destinations;
+    this.#destinations = pipeline?.destinations ?? [];
+    this.#everyMs = pipeline?.everyMs;
   }
 
   async plan(lane: ObservedLane, known: LaneRow | undefined): Promise<void> {
     const { catalog } = this.#dependencies;
-    if (isHeldBack(known)) return;
+    if (isHeldBack(known) || !(await this.#isDue(lane))) return;
     try {
       await this.#planLane(lane, known);
       if (known?.state === 'stopped')
@@ -138,6 +139,12 @@ class LanePlanner {
         await stopLane(catalog, { source: this.#name, lane: lane.name, kind, message });
       } else this.#fault ??= error;
     }
+  }
+
+  async #isDue({ name: lane, whole = false }: ObservedLane): Promise<boolean> {
+    if (!whole) return true;
+    const at = { source: this.#name, lane, everyMs: this.#everyMs };
+    return isRefreshDue(this.#dependencies.catalog, at);
   }
 
   throwFirstFault(): void {
@@ -163,9 +170,10 @@ class LanePlanner {
       ...range,
       batchId: batchIdOf({ run: 'live', ...at, from: range.from, to: range.to }),
     }));
-    const { stream } = lane;
+    const { stream, whole } = lane;
     const destinations = this.#destinations;
-    await recordPlan(catalog, { ...at, stream, from, memo, ranges: planned, destinations });
+    const plan = { ...at, stream, whole, from, memo, ranges: planned, destinations };
+    await recordPlan(catalog, plan);
     failpoint('plan-committed');
   }
 

@@ -1,8 +1,8 @@
-import type { Mapping, StreamProfile } from '../core/mapping.ts';
+import type { Mapping, StreamProfile, WriteRule } from '../core/mapping.ts';
 import { must, PipelineError } from '../core/errors.ts';
 import { planMapping } from '../pipeline/mapping/plan-mapping.ts';
 import { assignTableName, schemaNameOf } from '../pipeline/mapping/names.ts';
-import { mergeRuleOf } from '../pipeline/mapping/write-rule.ts';
+import { writeRuleOf } from '../pipeline/mapping/write-rule.ts';
 import { readBatch, type BatchRow, type DeliveryRow } from '../store/catalog/batches.ts';
 import type { Transaction } from '../store/catalog/catalog.ts';
 import { hasEarlierUnpinned, pinMappings, renewPins } from '../store/catalog/deliveries.ts';
@@ -64,8 +64,20 @@ async function chooseMappings(context: Context, renew: boolean): Promise<readonl
     await lockMappings(tx, { source, destination });
     const mappings = [];
     for (const stream of profile) mappings.push(await planStream(tx, context, stream));
-    return mappings;
+    return [...mappings, ...(await mappingsWithoutRows(tx, context))];
   });
+}
+
+/** A full refresh that found nothing empties its table. */
+async function mappingsWithoutRows(
+  tx: Transaction,
+  { batch, delivery, profile }: Context,
+): Promise<readonly Mapping[]> {
+  const { stream, source, whole } = batch;
+  if (!whole || stream === null || profile.some((known) => known.stream === stream)) return [];
+  const { destination } = delivery;
+  const mapping = await currentMapping(tx, { source, stream, destination });
+  return mapping ? [mapping] : [];
 }
 
 /** Types must not depend on timing: the first batches of a stream fix its columns in plan order. */
@@ -110,7 +122,7 @@ async function planStream(
     naming: destination.naming,
     schemaName: schemaNameOf(source, destination.naming),
     tableName: current?.table.name ?? assignTableName(profile.stream, taken, destination.naming),
-    merge: current ? current.merge : await mergeRule(context, profile.stream),
+    write: current ? ruleOf(current) : await writeRule(context, profile.stream),
   });
   if (plan.changed) {
     const reason = plan.changes
@@ -122,9 +134,14 @@ async function planStream(
   return plan.mapping;
 }
 
-async function mergeRule({ dependencies, batch }: Context, stream: string) {
+/** A table keeps the way it was made with. */
+function ruleOf({ merge, replace }: Mapping): WriteRule {
+  return { ...(merge && { merge }), ...(replace && { replace }) };
+}
+
+async function writeRule({ dependencies, batch }: Context, stream: string): Promise<WriteRule> {
   const { pipeline } = await dependencies.configuration.source(batch.source);
-  return mergeRuleOf(stream, pipeline, null);
+  return writeRuleOf(stream, pipeline, null);
 }
 
 async function applyMappings(

@@ -22,9 +22,9 @@ const schedule = z
   .regex(/^every [1-9]\d{0,5}[smhd]$/, 'must be like "every 5s", "every 1m" or "every 2h"');
 
 const write = z
-  .enum(['append', 'merge'], 'must be append or merge')
+  .enum(['append', 'merge', 'replace'], 'must be append, merge or replace')
   .describe(
-    'append: every event, once; merge: the newest row of each key. Default: merge with a key',
+    'append: every event, once; merge: the newest row of each key; replace: the rows of the newest full refresh. Default: replace for full refreshes, merge with a key, else append',
   );
 
 const field = z.string().min(1, 'names no field');

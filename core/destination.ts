@@ -1,3 +1,4 @@
+import type { Position } from './positions.ts';
 import type { ColumnMapping, Mapping, TableName, WriteMode } from './mapping.ts';
 
 /** One row of `_millrace.ledger`: a batch that this destination has, in full. */
@@ -135,6 +136,13 @@ export interface LoadTransaction extends AsyncDisposable {
    * is committed, or by an event further ahead in this one.
    */
   takeIds(ids: EncodedIds): Promise<TakenIds>;
+  /**
+   * The end of the newest range of a lane that is loaded, this batch left out; null: none is. A
+   * table that is held alone gets no newer one meanwhile.
+   */
+  newestLoaded(lane: string): Promise<Position | null>;
+  /** Removes all rows of a table; readers see them until `commit`. */
+  clear(table: TableName): Promise<void>;
   /**
    * Inserts rows `from`..`to`, all or none; in a `merge` table, of each key only what is newer. A row the destination refuses is an answer, not an
    * error: nothing of this call stays, the transaction goes on.

@@ -14,8 +14,11 @@ export interface ColumnMapping {
   readonly by: 'automapper' | 'person';
 }
 
-/** How a stream is written: every event as a row, or the newest row of each key. */
-export type WriteMode = 'append' | 'merge';
+/**
+ * How a stream is written: every event as a row, the newest row of each key, or the rows of the
+ * newest full refresh.
+ */
+export type WriteMode = 'append' | 'merge' | 'replace';
 
 /** One row per key: the one with the highest version, whatever order they come in. */
 export interface MergeRule {
@@ -36,9 +39,13 @@ export interface Mapping {
   readonly columns: readonly ColumnMapping[];
   /** The table has the column `_extra` (json) for fields beyond the width limit. */
   readonly extra: boolean;
-  /** Absent: `append`. Fixed when the table is made. */
+  /** Mode `merge`. Fixed when the table is made, as is `replace`; with neither: `append`. */
   readonly merge?: MergeRule;
+  /** Mode `replace`: a batch is a whole refresh and takes the place of all rows before. */
+  readonly replace?: true;
 }
+
+export type WriteRule = Pick<Mapping, 'merge' | 'replace'>;
 
 /** Columns that Millrace adds to every table, in this order, before the mapped ones. */
 export const metadataColumns = [

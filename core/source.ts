@@ -14,6 +14,11 @@ export interface ObservedLane {
   readonly name: string;
   /** The stream its records belong to, where the lane has just one. Types are fixed in plan order per stream. */
   readonly stream?: string;
+  /**
+   * Every range holds all that the lane has, as one consistent snapshot (a full refresh). It is
+   * planned when a refresh is due: then `plan` answers with one range, however often it is asked.
+   */
+  readonly whole?: boolean;
   /** Where a lane seen for the first time begins. Ignored for known lanes. */
   readonly start: Position;
   readonly memo: string;
@@ -53,6 +58,8 @@ export interface ImportedSchema {
   readonly fields: readonly ImportedField[];
   /** Fields whose values tell the rows of a `merge` table apart. */
   readonly key?: readonly FieldPath[];
+  /** See `ObservedLane.whole`. */
+  readonly whole?: boolean;
 }
 
 export interface SourceCapabilities {

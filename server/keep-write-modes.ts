@@ -1,7 +1,7 @@
 import type { Configuration, PipelineSettings } from '../core/configuration.ts';
 import { PipelineError } from '../core/errors.ts';
-import type { Mapping, MergeRule } from '../core/mapping.ts';
-import { mergeRuleOf } from '../pipeline/mapping/write-rule.ts';
+import type { Mapping, WriteRule } from '../core/mapping.ts';
+import { writeRuleOf } from '../pipeline/mapping/write-rule.ts';
 import { currentMappings } from '../store/catalog/mappings.ts';
 import type { Queryable } from '../store/catalog/catalog.ts';
 
@@ -21,19 +21,23 @@ export async function refuseOtherWriteModes(
   }
 }
 
-function assertSame({ source, stream, merge }: Mapping, pipeline: PipelineSettings): void {
+function assertSame(mapping: Mapping, pipeline: PipelineSettings): void {
+  const { source, stream, merge, replace } = mapping;
   const { write, streams = {} } = pipeline;
   const own = Object.hasOwn(streams, stream) ? streams[stream] : undefined;
   if (write === undefined && own === undefined) return;
-  const imported = merge ? { stream, fields: [], key: merge.key } : null;
-  if (describe(mergeRuleOf(stream, pipeline, imported)) === describe(merge)) return;
+  // What the source declared when the table was made; what the configuration says goes before.
+  const imported = { ...(merge && { key: merge.key }), ...(replace && { whole: true }) };
+  const wanted = describe(writeRuleOf(stream, pipeline, imported));
+  if (wanted === describe(mapping)) return;
   throw new PipelineError(
     'conflict',
-    `the table of ${source}.${stream} is written with ${describe(merge)} and stays so: set it back, or load the source under another name`,
+    `the table of ${source}.${stream} is written with ${describe(mapping)} and stays so: set it back, or load the source under another name`,
   );
 }
 
-function describe(merge: MergeRule | undefined): string {
+function describe({ merge, replace }: WriteRule): string {
+  if (replace) return 'replace';
   if (!merge) return 'append';
   const version = merge.version === undefined ? '' : `, version ${merge.version}`;
   return `merge (key ${merge.key.join(', ')}${version})`;

@@ -28,7 +28,7 @@ const widenings: readonly (readonly [from: FieldType, to: FieldType])[] = [
 
 /** The reference of a destination. See `core/destination.ts`. */
 export class MemoryDestination implements Destination {
-  readonly capabilities = { writeModes: ['append', 'merge'] } as const;
+  readonly capabilities = { writeModes: ['append', 'merge', 'replace'] } as const;
   readonly #options: MemoryDestinationOptions;
 
   constructor(options: MemoryDestinationOptions) {

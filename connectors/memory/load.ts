@@ -9,7 +9,8 @@ import type {
   TakenIds,
 } from '../../core/destination.ts';
 import { must, PipelineError } from '../../core/errors.ts';
-import { rowColumns, type Mapping } from '../../core/mapping.ts';
+import { rowColumns, type Mapping, type TableName } from '../../core/mapping.ts';
+import type { Position } from '../../core/positions.ts';
 import { decodeRows } from './encoding.ts';
 import { isNewer, keyOf } from './merge.ts';
 import { fits } from './values.ts';
@@ -33,6 +34,7 @@ export class MemoryLoad implements LoadTransaction {
   readonly #request: LoadRequest;
   readonly #rows: AddedRow[] = [];
   readonly #ids = new Map<string, string>();
+  readonly #cleared = new Set<MemoryTable>();
   #ledgerRow: LedgerRow | undefined;
   /** Committed, rolled back, or ended by another attempt. */
   #over = false;
@@ -97,6 +99,22 @@ export class MemoryLoad implements LoadTransaction {
     return decodeRows(Buffer.concat(chunks).toString());
   }
 
+  async newestLoaded(lane: string): Promise<Position | null> {
+    this.#assertOpen();
+    const { warehouse, installation, name } = this.#options;
+    const { source, batchId } = this.#request.claim;
+    const ends = warehouse
+      .ledgerOf(installation, name)
+      .filter((row) => row.source === source && row.lane === lane && row.batchId !== batchId)
+      .map(({ to }) => to);
+    return ends.reduce<Position | null>((max, to) => (max !== null && max > to ? max : to), null);
+  }
+
+  async clear(table: TableName): Promise<void> {
+    this.#assertOpen();
+    this.#cleared.add(must(this.#options.warehouse.table(table), 'the table'));
+  }
+
   async copy(rows: EncodedRows, from: number, to: number): Promise<CopyResult> {
     this.#assertOpen();
     const table = this.#options.warehouse.table(rows.mapping.table);
@@ -154,6 +172,7 @@ export class MemoryLoad implements LoadTransaction {
     this.#assertOpen();
     const { warehouse, installation, name: destination } = this.#options;
     const row = must(this.#ledgerRow, 'the concluded ledger row');
+    for (const table of this.#cleared) table.rows.length = 0;
     const committed = new Map<MemoryRow, MemoryRow>();
     for (const { table, row: added, instead } of this.#rows) {
       const whole = new Map([...added, ['_loaded_at', row.loadedAt]]);

@@ -27,7 +27,7 @@ export interface PostgresDestinationOptions {
 
 /** A PostgreSQL database (15 or newer) as a warehouse. */
 export class PostgresDestination implements Destination {
-  readonly capabilities = { writeModes: ['append', 'merge'] } as const;
+  readonly capabilities = { writeModes: ['append', 'merge', 'replace'] } as const;
   readonly #connections: PostgresConnections;
   readonly #ledger: LedgerKey;
   readonly #embeddedUrl: string | null;

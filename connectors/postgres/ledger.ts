@@ -66,6 +66,20 @@ export async function selectLedger(
   return rows;
 }
 
+/** The furthest end of the ranges of a lane, one batch left out. */
+export async function selectNewest(
+  client: pg.ClientBase,
+  { installation, destination }: LedgerKey,
+  { source, lane, batchId }: Pick<LedgerClaim, 'source' | 'lane' | 'batchId'>,
+): Promise<string | null> {
+  const { rows } = await client.query<{ newest: string | null }>(
+    `SELECT max(to_position COLLATE "C") AS newest FROM _millrace.ledger
+      WHERE installation = $1 AND destination = $2 AND source = $3 AND lane = $4 AND batch_id <> $5`,
+    [installation, destination, source, lane, batchId],
+  );
+  return rows[0]?.newest ?? null;
+}
+
 /** Inserts the row; false when the batch has one already. */
 export async function insertLedger(
   client: pg.ClientBase,

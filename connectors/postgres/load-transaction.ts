@@ -16,10 +16,17 @@ import type {
 } from '../../core/destination.ts';
 import { failpoint } from '../../core/failpoints.ts';
 import { rowColumns, type TableName } from '../../core/mapping.ts';
+import type { Position } from '../../core/positions.ts';
 import type { Lease, LeasedClient } from './connection.ts';
 import { isInfrastructure, sqlStateOf, toDestinationError, toRefusal } from './errors.ts';
 import { createIdStage, idColumns, takeStagedIds } from './event-ids.ts';
-import { completeLedger, insertLedger, selectLedger, type LedgerKey } from './ledger.ts';
+import {
+  completeLedger,
+  insertLedger,
+  selectLedger,
+  selectNewest,
+  type LedgerKey,
+} from './ledger.ts';
 import { mergeStatement } from './merge-rows.ts';
 import { describeTable } from './schema.ts';
 import { quoteLiteral, quoteName, quoteTable } from './sql-names.ts';
@@ -103,6 +110,16 @@ export class PostgresLoad implements LoadTransaction {
       const resends = this.#request.write === 'append-absent';
       return takeStagedIds(this.#client, this.#request.claim.source, resends);
     });
+  }
+
+  async newestLoaded(lane: string): Promise<Position | null> {
+    const { source, batchId } = this.#request.claim;
+    return this.#guard(() => selectNewest(this.#client, this.#ledger, { source, lane, batchId }));
+  }
+
+  /** Not TRUNCATE: it locks readers out, and empties the table for their snapshots too. */
+  async clear(table: TableName): Promise<void> {
+    await this.#query(`DELETE FROM ${quoteTable(table)}`);
   }
 
   async copy(rows: EncodedRows, from: number, to: number): Promise<CopyResult> {

@@ -1,10 +1,20 @@
 import type { EncodedIds, EncodedRows, LoadRequest } from '../../core/destination.ts';
 import type { EventFailure } from '../../core/failed-events.ts';
+import type { Position } from '../../core/positions.ts';
 
 /** Rows of one table, and which event of the batch each of them is. */
 export interface LoadPart {
   readonly rows: EncodedRows;
   readonly ordinals: Uint32Array;
+}
+
+/** Which full refresh the events of a batch belong to. */
+export interface Generations {
+  readonly lane: string;
+  /** End of the range that an event came with, by its ordinal in the batch. */
+  of(ordinal: number): Position;
+  /** The batch is a whole refresh, not some of its events again. */
+  readonly whole: boolean;
 }
 
 export interface BatchToLoad {
@@ -14,6 +24,8 @@ export interface BatchToLoad {
   readonly failuresBefore: readonly { readonly ordinal: number; readonly child: number }[];
   /** Of a source that may send an event twice. */
   readonly eventIds: EncodedIds | null;
+  /** Of events that go into `replace` tables. */
+  readonly generations: Generations | null;
 }
 
 export interface LoadCallbacks {

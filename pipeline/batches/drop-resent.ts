@@ -1,6 +1,7 @@
 import type { LoadTransaction } from '../../core/destination.ts';
 import type { EventFailure } from '../../core/failed-events.ts';
-import type { BatchToLoad, LoadCallbacks, LoadPart } from './batch-to-load.ts';
+import type { BatchToLoad, LoadCallbacks } from './batch-to-load.ts';
+import { withoutOrdinals } from './without-ordinals.ts';
 
 /** A batch without the events that came before. */
 export interface FreshBatch extends Omit<BatchToLoad, 'eventIds'> {
@@ -34,14 +35,6 @@ export async function dropResent(
     failuresBefore: [...before, ...failures],
     duplicates: duplicates.length,
   };
-}
-
-function withoutOrdinals({ rows, ordinals }: LoadPart, excluded: ReadonlySet<number>): LoadPart {
-  const indexes = new Set<number>();
-  for (const [index, ordinal] of ordinals.entries()) if (excluded.has(ordinal)) indexes.add(index);
-  if (indexes.size === 0) return { rows, ordinals };
-  const kept = ordinals.filter((_, index) => !indexes.has(index));
-  return { rows: rows.without(indexes), ordinals: kept };
 }
 
 function toConflict(ordinal: number): EventFailure {

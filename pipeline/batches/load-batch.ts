@@ -11,7 +11,8 @@ import type { DataFailureKind } from '../../core/failures.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { hashFailures } from './failures-hash.ts';
 import type { BatchToLoad, LoadCallbacks } from './batch-to-load.ts';
-import { dropResent, type FreshBatch } from './drop-resent.ts';
+import { dropOvertaken, type CurrentBatch } from './drop-overtaken.ts';
+import { dropResent } from './drop-resent.ts';
 import { copyIsolating, type RefusedRow } from './isolate-rows.ts';
 
 /**
@@ -33,7 +34,8 @@ export async function loadBatch(
   if (standing) return sameContent(standing, batch.request);
   failpoint('ledger-inserted');
   const fresh = await dropResent(transaction, batch, callbacks);
-  const row = await copyParts(transaction, fresh, callbacks);
+  const current = await dropOvertaken(transaction, fresh);
+  const row = await copyParts(transaction, current, callbacks);
   failpoint('before-commit');
   await transaction.commit();
   failpoint('commit-unread');
@@ -54,12 +56,12 @@ function sameContent(standing: LedgerRow, { claim }: LoadRequest): LedgerRow {
 
 async function copyParts(
   transaction: LoadTransaction,
-  { request, parts, failuresBefore, duplicates }: FreshBatch,
+  { request, parts, failuresBefore, duplicates, superseded: overtaken }: CurrentBatch,
   callbacks: LoadCallbacks,
 ): Promise<LedgerRow> {
   const failed = [...failuresBefore];
   const tables: Record<string, number> = {};
-  let [rowsLoaded, rowsDuplicate, rowsSuperseded] = [0, duplicates, 0];
+  let [rowsLoaded, rowsDuplicate, rowsSuperseded] = [0, duplicates, overtaken];
   for (const { rows, ordinals } of parts) {
     const { loaded, duplicate, superseded, refused } = await copyIsolating(transaction, rows);
     const failures = refused.map((row) => toFailure(row, rows.mapping, ordinals));

@@ -10,9 +10,9 @@ import type {
   ColumnMapping,
   FieldProfile,
   Mapping,
-  MergeRule,
   NamingRule,
   StreamProfile,
+  WriteRule,
 } from '../../core/mapping.ts';
 import type { ImportedSchema } from '../../core/source.ts';
 import { countOf, firstType, isMajority, scalarCount, widenedType } from './lattice.ts';
@@ -35,7 +35,7 @@ export interface PlanMappingInput {
   readonly schemaName: string;
   readonly tableName: string;
   /** As it was when the table was made, if there is one. */
-  readonly merge?: MergeRule | undefined;
+  readonly write: WriteRule;
 }
 
 export interface MappingChange {
@@ -54,7 +54,7 @@ export interface MappingPlan {
  * widened inside their family. Never drops or narrows; the same input gives the same answer.
  */
 export function planMapping(input: PlanMappingInput): MappingPlan {
-  const { current, profile, merge } = input;
+  const { current, profile, write } = input;
   const draft = new MappingDraft(input);
   for (const field of profile.fields) draft.take(field);
   if (profile.moreFields) draft.keepRest('more fields than can be told apart: _extra');
@@ -66,7 +66,7 @@ export function planMapping(input: PlanMappingInput): MappingPlan {
     table: tableOf(input),
     columns: draft.columns,
     extra: draft.extra,
-    ...(merge && { merge }),
+    ...write,
   };
   if (current && draft.changes.length === 0)
     return { mapping: current, changed: false, changes: [] };

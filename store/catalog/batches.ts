@@ -11,6 +11,8 @@ export interface BatchRow {
   readonly stream: string | null;
   readonly from: Position;
   readonly to: Position;
+  /** A full refresh of its lane. */
+  readonly whole: boolean;
   readonly memo: string;
   readonly plannedBytes: number;
   readonly state: 'planned' | 'extracted' | 'settled' | 'lost';
@@ -35,7 +37,7 @@ export async function readBatch(
 ): Promise<{ batch: BatchRow; deliveries: readonly DeliveryRow[] }> {
   const { rows } = await db.query<BatchRow>(
     `SELECT batch_id AS "batchId", run, source, lane, stream, from_position AS "from", to_position AS "to",
-            memo, planned_bytes AS "plannedBytes", state, events
+            whole, memo, planned_bytes AS "plannedBytes", state, events
        FROM millrace.batches WHERE batch_id = $1`,
     [batchId],
   );

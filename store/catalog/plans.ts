@@ -1,5 +1,5 @@
 import type { Position, PositionRange } from '../../core/positions.ts';
-import type { Catalog, Transaction } from './catalog.ts';
+import type { Catalog, Queryable, Transaction } from './catalog.ts';
 
 export interface PlannedRange extends PositionRange {
   readonly batchId: string;
@@ -10,6 +10,7 @@ export interface LanePlanRecord {
   readonly lane: string;
   readonly stream?: string;
   readonly from: Position;
+  readonly whole?: boolean;
   readonly memo: string;
   readonly ranges: readonly PlannedRange[];
   readonly destinations: readonly string[];
@@ -37,11 +38,11 @@ export async function recordPlan(catalog: Catalog, plan: LanePlanRecord): Promis
 }
 
 async function insertBatches(tx: Transaction, plan: LanePlanRecord): Promise<void> {
-  const { source, lane, stream, memo, ranges } = plan;
+  const { source, lane, stream, memo, ranges, whole = false } = plan;
   await tx.query(
     `INSERT INTO millrace.batches
-       (batch_id, source, lane, stream, memo, from_position, to_position, planned_bytes)
-     SELECT batch_id, $1, $2, $3, $4, from_position, to_position, bytes
+       (batch_id, source, lane, stream, memo, whole, from_position, to_position, planned_bytes)
+     SELECT batch_id, $1, $2, $3, $4, $9, from_position, to_position, bytes
        FROM unnest($5::text[], $6::text[], $7::text[], $8::bigint[])
             WITH ORDINALITY AS range(batch_id, from_position, to_position, bytes, n)
       ORDER BY n`,
@@ -54,6 +55,7 @@ async function insertBatches(tx: Transaction, plan: LanePlanRecord): Promise<voi
       ranges.map(({ from }) => from),
       ranges.map(({ to }) => to),
       ranges.map(({ bytes }) => Math.round(bytes)),
+      whole,
     ],
   );
 }
@@ -64,4 +66,28 @@ async function insertDeliveries(tx: Transaction, { ranges, destinations }: LaneP
      SELECT batch_id, destination FROM unnest($1::text[]) AS batch_id, unnest($2::text[]) AS destination`,
     [ranges.map(({ batchId }) => batchId), destinations],
   );
+}
+
+/**
+ * Whether a full refresh of a lane is to be planned: it never was; somebody asked since; or it is
+ * time again and the last one is settled. One that is planned and not read yet serves them all.
+ */
+export async function isRefreshDue(
+  db: Queryable,
+  { source, lane, everyMs }: { source: string; lane: string; everyMs: number | undefined },
+): Promise<boolean> {
+  const { rows } = await db.query<{ due: boolean }>(
+    `SELECT CASE
+              WHEN planned THEN false
+              WHEN last IS NULL THEN true
+              ELSE EXISTS (SELECT FROM millrace.wanted_syncs
+                            WHERE source = $1 AND requested_at > last)
+                   OR (settled AND last <= now() - $3::bigint * interval '1 millisecond')
+            END AS due
+       FROM (SELECT max(planned_at) AS last, coalesce(bool_or(state = 'planned'), false) AS planned,
+                    coalesce(bool_and(state NOT IN ('planned', 'extracted')), true) AS settled
+               FROM millrace.batches WHERE run = 'live' AND source = $1 AND lane = $2) b`,
+    [source, lane, everyMs ?? null],
+  );
+  return rows[0]?.due === true;
 }

@@ -134,6 +134,20 @@ export async function* readRestreamEvents(
   }
 }
 
+/** The lane and the end of the range that each event of a restream came with. */
+export async function restreamOrigins(
+  db: Queryable,
+  range: { readonly restreamId: string; readonly from: number; readonly to: number },
+): Promise<readonly { readonly ordinal: number; readonly lane: string; readonly end: string }[]> {
+  const { rows } = await db.query<{ ordinal: number; lane: string; end: string }>(
+    `SELECT restream_ordinal AS ordinal, r.lane, coalesce(b.to_position, '') AS "end"
+       FROM millrace.failure_records r LEFT JOIN millrace.batches b USING (batch_id)
+      WHERE restream_id = $1 AND restream_ordinal >= $2 AND restream_ordinal < $3`,
+    [range.restreamId, range.from, range.to],
+  );
+  return rows;
+}
+
 export interface RunningRestream extends GroupRoute {
   readonly restreamId: string;
   readonly groupId: string;

@@ -3,6 +3,7 @@ import { must, PipelineError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoints.ts';
 import type { Catalog, Transaction } from './catalog.ts';
 import { changeGroups, type GroupOf, type GroupPlace, placeInGroups } from './group-counts.ts';
+import { resolveOvertaken } from './overtaken-failures.ts';
 import { settleRestreamed } from './settle-restreamed.ts';
 
 export interface SettleInput {
@@ -37,13 +38,14 @@ export async function settleDelivery(catalog: Catalog, input: SettleInput): Prom
     if (await isSettled(tx, input)) return { rowsLoaded, rowsFailed, already: true };
     await withdrawResent(tx, input);
     await assertComplete(tx, input);
-    const { run, from, to } = await readBatchRange(tx, input.batchId);
+    const { run, from, to, whole } = await readBatchRange(tx, input.batchId);
     const restreamId = /^restream\/(.*)$/.exec(run)?.[1];
     if (restreamId === undefined) await openRecords(tx, input);
     else await settleRestreamed(tx, { ...input, restreamId, from: Number(from), to: Number(to) });
     failpoint('settle-middle');
     await withdrawOthers(tx, input);
     await closeDelivery(tx, input);
+    if (whole) await resolveOvertaken(tx, input);
     await closeBatch(tx, input.batchId, restreamId);
     return { rowsLoaded, rowsFailed, already: false };
   });
@@ -95,8 +97,8 @@ function winners({ batchId, destination, row }: SettleInput): readonly unknown[]
 }
 
 async function readBatchRange(tx: Transaction, batchId: string) {
-  const { rows } = await tx.query<{ run: string; from: string; to: string }>(
-    `SELECT run, from_position AS "from", to_position AS "to" FROM millrace.batches WHERE batch_id = $1`,
+  const { rows } = await tx.query<{ run: string; from: string; to: string; whole: boolean }>(
+    `SELECT run, from_position AS "from", to_position AS "to", whole FROM millrace.batches WHERE batch_id = $1`,
     [batchId],
   );
   return must(rows[0], 'the batch');

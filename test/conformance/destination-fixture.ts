@@ -125,41 +125,71 @@ interface BatchOptions {
   readonly mapping?: Mapping;
   readonly laterColumns?: readonly string[];
   readonly ids?: readonly EventId[];
+  readonly to?: string;
 }
 
+const defaults = {
+  batchId: 'shop/lane/1..2',
+  attempt: 'one',
+  write: 'append' as const,
+  to: '2',
+  extractSha256: 'abc',
+  fenceTimeoutMs: 60_000,
+  signal,
+  tables: [[orders, someOrders(0, 10)] as const],
+  laterColumns: [] as readonly string[],
+};
+
 export function batchOf(encoding: RowEncoding, options: BatchOptions = {}): BatchToLoad {
-  const { batchId = 'shop/lane/1..2', attempt = 'one', write = 'append' } = options;
-  const tables = options.tables ?? [[orders, someOrders(0, 10)] as const];
-  const claim = {
-    batchId,
-    source: 'shop',
-    lane: 'lane',
-    from: '1',
-    to: '2',
-    extractSha256: options.extractSha256 ?? 'abc',
-    mapAttempt: `map-${attempt}`,
-    loadAttempt: `load-${attempt}`,
-    mappingVersions: { orders: 1 },
-  };
+  const { batchId, write, tables, laterColumns, ...rest } = { ...defaults, ...options };
+  const mapping = (table: TableName) => rest.mapping ?? mappingOf(table);
   const parts = tables.map(([table, list]) => ({
     rows: {
-      ...encodeOrders(encoding, { batchId, list, mapping: options.mapping ?? mappingOf(table) }),
-      laterColumns: async () => options.laterColumns ?? [],
+      ...encodeOrders(encoding, { batchId, list, mapping: mapping(table) }),
+      laterColumns: async () => laterColumns,
     },
     ordinals: Uint32Array.from(list, ({ id }) => id),
   }));
   const request: LoadRequest = {
-    claim,
+    claim: claimOf({ ...rest, batchId }),
     tables: tables.map(([table]) => ({
       ...table,
-      alone: write === 'append-absent' || options.mapping?.merge !== undefined,
+      alone: write === 'append-absent' || isCompared(mapping(table)),
     })),
     write,
-    fenceTimeoutMs: options.fenceTimeoutMs ?? 60_000,
-    signal: options.signal ?? signal,
+    fenceTimeoutMs: rest.fenceTimeoutMs,
+    signal: rest.signal,
   };
-  const eventIds = options.ids ? encodeIds(encoding, options.ids) : null;
-  return { request, parts, failuresBefore: [], eventIds };
+  const eventIds = rest.ids ? encodeIds(encoding, rest.ids) : null;
+  const generations = rest.mapping?.replace ? wholeRefresh(rest.to) : null;
+  return { request, parts, failuresBefore: [], eventIds, generations };
+}
+
+function claimOf({
+  batchId,
+  to,
+  attempt,
+  extractSha256,
+}: Pick<typeof defaults, 'batchId' | 'to' | 'attempt' | 'extractSha256'>): LoadRequest['claim'] {
+  return {
+    batchId,
+    source: 'shop',
+    lane: 'lane',
+    from: '1',
+    to,
+    extractSha256,
+    mapAttempt: `map-${attempt}`,
+    loadAttempt: `load-${attempt}`,
+    mappingVersions: { orders: 1 },
+  };
+}
+
+function wholeRefresh(to: string): BatchToLoad['generations'] {
+  return { lane: 'lane', of: () => to, whole: true };
+}
+
+function isCompared({ merge, replace }: Mapping): boolean {
+  return merge !== undefined || replace === true;
 }
 
 export const callbacks = {

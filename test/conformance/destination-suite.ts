@@ -6,6 +6,7 @@ import type { BatchToLoad } from '../../pipeline/batches/batch-to-load.ts';
 import { loadBatch } from '../../pipeline/batches/load-batch.ts';
 import { testEventIds } from './destination-ids.ts';
 import { testMerge } from './destination-merge.ts';
+import { testReplace } from './destination-replace.ts';
 import { testTables } from './destination-tables.ts';
 import {
   signal,
@@ -30,6 +31,7 @@ import {
 export function testDestination(name: string, setUp: () => Promise<DestinationFixture>): void {
   testTables(name, setUp);
   testMerge(name, setUp);
+  testReplace(name, setUp);
   testEventIds(name, setUp);
 
   describe(`${name} as a destination, loading`, () => {

@@ -48,6 +48,7 @@ CREATE TABLE millrace.batches (
   stream text, -- where the lane has just one
   from_position text NOT NULL,
   to_position text NOT NULL,
+  whole boolean NOT NULL DEFAULT false, -- a full refresh: the newest one replaces those before
   memo text NOT NULL DEFAULT '', -- the connector's note on the lane, as it stood with this plan
   planned_bytes bigint NOT NULL DEFAULT 0,
   state text NOT NULL DEFAULT 'planned' CHECK (state IN ('planned', 'extracted', 'settled', 'lost')),

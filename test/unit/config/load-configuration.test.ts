@@ -215,7 +215,7 @@ destinations:
 
   test('hears which write modes there are', async () => {
     const lines = await complaints(small.replace('[warehouse] }', '[warehouse], write: upsert }'));
-    expect(lines[0]).toContain('must be append or merge');
+    expect(lines[0]).toContain('must be append, merge or replace');
   });
 
   test('is told where its YAML breaks', async () => {

@@ -90,6 +90,8 @@ function fakeDestination({ refused = new Set(), names = true, standing, taken }:
       calls.push('ids');
       return taken ?? { duplicates: [], conflicts: [] };
     },
+    newestLoaded: async () => null,
+    clear: async () => void calls.push('clear'),
     copy,
     conclude: async (counts) => {
       calls.push('conclude');
@@ -152,6 +154,7 @@ describe('loading a batch', () => {
     parts: [{ rows: rowsOf(3), ordinals: Uint32Array.of(4, 6, 9) }],
     failuresBefore: [{ ordinal: 5, child: 0 }],
     eventIds: null,
+    generations: null,
   };
   const quiet = {
     onRefused: async () => undefined,

@@ -24,6 +24,7 @@ function plan(fields: Fields, current: Mapping | null = null, moreFields = false
     current,
     profile,
     imported: null,
+    write: {},
     naming,
     schemaName: 's',
     tableName: 'events',
