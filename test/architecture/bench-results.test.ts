@@ -10,7 +10,7 @@ import type { BenchResult } from '../../bench/main.ts';
 const bars: Readonly<Record<string, number>> = { json: 0.3 };
 
 const folder = join(import.meta.dirname, '../../bench/results');
-const newest = new Map(
+const newest = new Map<string, BenchResult['cases'][number]>(
   readdirSync(folder)
     .toSorted((a, b) => (a < b ? -1 : 1)) // by date
     .flatMap((file) => {
