@@ -152,16 +152,16 @@ function needsChange({ type, by, standing }: Column): boolean {
 }
 
 /** What metadata columns have beside their type. Versions sort by their bytes. */
-const definitions: Readonly<Record<string, string>> = {
-  _loaded_at: ' DEFAULT now()',
-  _version: ' COLLATE "C"',
-  _deleted: ' NOT NULL DEFAULT false',
-};
+const definitions: ReadonlyMap<string, string> = new Map([
+  ['_loaded_at', ' DEFAULT now()'],
+  ['_version', ' COLLATE "C"'],
+  ['_deleted', ' NOT NULL DEFAULT false'],
+]);
 
 function toStatements({ table, kind, columns }: PlannedChange): readonly string[] {
   const name = quoteTable(table);
   const define = ({ column, type }: Column) => {
-    const more = definitions[column] ?? '';
+    const more = definitions.get(column) ?? '';
     return `${quoteName(column)} ${toColumnType(type)}${more}`;
   };
   if (kind === 'create-table') {
