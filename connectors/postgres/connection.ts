@@ -1,5 +1,6 @@
 import pg from 'pg';
-import { toDestinationError } from './errors.ts';
+import { CarefulClient } from './careful-client.ts';
+import { toConnectError, toDestinationError } from './errors.ts';
 import { Pulse } from './pulse.ts';
 import { describeUrl } from './settings.ts';
 
@@ -21,6 +22,7 @@ export class PostgresConnections implements AsyncDisposable {
     this.place = describeUrl(url);
     this.#pulse = new Pulse(url);
     this.#pool = new pg.Pool({
+      Client: CarefulClient,
       connectionString: url,
       max: maxConnections,
       connectionTimeoutMillis: connectTimeoutMs,
@@ -38,7 +40,7 @@ export class PostgresConnections implements AsyncDisposable {
       const client = await this.#pool.connect();
       return { client, lease: leaseOf(client, signal, this.#pulse) };
     } catch (error) {
-      throw toDestinationError(error, this.place);
+      throw toConnectError(error, this.place);
     }
   }
 

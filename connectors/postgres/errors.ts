@@ -62,6 +62,54 @@ export function toDestinationError(error: unknown, place: string): unknown {
   return sqlState === undefined ? error : withoutValues(error);
 }
 
+/**
+ * A fault of connecting: whatever it is, no statement can be blamed, the warehouse cannot be
+ * reached. `details.refused` where waiting does not mend it.
+ */
+export function toConnectError(error: unknown, place: string): PipelineError {
+  if (error instanceof PipelineError) return error;
+  const refused = refusalOf(error);
+  const message =
+    refused === undefined
+      ? explain(error as PostgresFault, place)
+      : explainRefusal(error as PostgresFault, place);
+  return new PipelineError('destination-unavailable', message, {
+    cause: withoutValues(error),
+    ...(refused !== undefined && { details: { refused } }),
+  });
+}
+
+/** What only a person can mend: user, password, database, rights, TLS, settings in the url. */
+function refusalOf(error: unknown): string | undefined {
+  const sqlState = sqlStateOf(error);
+  if (sqlState !== undefined) {
+    return needsPerson.test(sqlState) || !isInfrastructure(error) ? sqlState : undefined;
+  }
+  const { code = '', message } = error as PostgresFault;
+  if (login.test(message)) return 'password';
+  return tls.test(`${code} ${message}`) ? 'tls' : undefined;
+}
+
+const login = /^SASL|password must be|authentication/i;
+const tls =
+  /SSL|TLS|CERT|EPROTO|UNABLE_TO_(GET|DECRYPT|DECODE|VERIFY)|HOSTNAME_MISMATCH|PATH_LENGTH_EXCEEDED/i;
+
+function explainRefusal(fault: PostgresFault, place: string): string {
+  const { code, message } = fault;
+  const sqlState = sqlStateOf(fault);
+  if (sqlState !== undefined && needsPerson.test(sqlState)) return explain(fault, place);
+  if (sqlState === '42501') {
+    return `the warehouse ${place} lets this user not connect: GRANT CONNECT ON DATABASE to it`;
+  }
+  if (sqlState !== undefined) {
+    return `the warehouse ${place} refuses the connection (SQLSTATE ${sqlState}): correct the url of the destination`;
+  }
+  if (login.test(message)) {
+    return `the warehouse ${place} cannot be logged in to (${message}): correct user and password in the url of the destination`;
+  }
+  return `no TLS connection to the warehouse ${place} (${code ?? message}): correct sslmode and certificates in the url of the destination, or TLS at the server`;
+}
+
 export function rejected(message: string): PipelineError {
   return new PipelineError('schema-rejected', message);
 }

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { CarefulClient } from './careful-client.ts';
 import { sqlStateOf } from './errors.ts';
 
 const everyMs = 5_000;
@@ -44,13 +44,14 @@ export class Pulse {
 
 /** A refusal is an answer too. */
 async function isAnswering(connectionString: string): Promise<boolean> {
-  const client = new pg.Client({
-    connectionString,
-    connectionTimeoutMillis: answerWithinMs,
-    application_name: 'millrace-pulse',
-  });
-  client.on('error', () => undefined);
   try {
+    // Reads certificates that the url names: those may be gone.
+    const client = new CarefulClient({
+      connectionString,
+      connectionTimeoutMillis: answerWithinMs,
+      application_name: 'millrace-pulse',
+    });
+    client.on('error', () => undefined);
     await client.connect();
     await client.end();
     return true;
