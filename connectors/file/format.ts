@@ -6,12 +6,12 @@ import type { FileMemo } from './memo.ts';
 
 type Format = NonNullable<FileMemo['format']>;
 
-const byExtension: Readonly<Record<string, Format>> = {
-  ndjson: 'ndjson',
-  jsonl: 'ndjson',
-  csv: 'csv',
-  tsv: 'csv',
-};
+const byExtension: ReadonlyMap<string, Format> = new Map([
+  ['ndjson', 'ndjson'],
+  ['jsonl', 'ndjson'],
+  ['csv', 'csv'],
+  ['tsv', 'csv'],
+]);
 const sniffBytes = 256 * 1024;
 
 /**
@@ -23,7 +23,7 @@ export async function formatOf(file: FoundFile): Promise<Format> {
   const { path, rule } = file;
   if (rule.format !== undefined) return rule.format === 'tsv' ? 'csv' : rule.format;
   const extension = extensionOf(path);
-  const known = byExtension[extension];
+  const known = byExtension.get(extension);
   if (known) return known;
   if (extension === 'json') {
     const start = await readAll(file, { to: sniffBytes });
