@@ -1,3 +1,4 @@
+import { intakeLane } from '../connectors/kit/intake-source.ts';
 import { sourcesWithWork } from '../store/catalog/batches.ts';
 import { reopenWaiting } from '../store/catalog/deliveries.ts';
 import {
@@ -6,6 +7,7 @@ import {
   type DestinationState,
 } from '../store/catalog/destinations.ts';
 import { groupsNeedingReview } from '../store/catalog/groups.ts';
+import { sourcesWithUnplannedChunks } from '../store/catalog/intake-chunks.ts';
 import { runningRestreams } from '../store/catalog/restreams.ts';
 import { listWantedSyncs } from '../store/catalog/wanted-syncs.ts';
 import type { Activities } from './contract.ts';
@@ -18,7 +20,8 @@ export function createReconcile(dependencies: ActivityDependencies): Activities[
   const { catalog, engine } = dependencies;
   return async function reconcile() {
     const open = await sourcesWithWork(catalog);
-    const sources = new Set([...open, ...(await listWantedSyncs(catalog))]);
+    const wanted = await listWantedSyncs(catalog);
+    const sources = new Set([...open, ...wanted, ...(await sourcesToPlan(dependencies))]);
     for (const source of sources) await engine.startSync(source);
     const restreams = await runningRestreams(catalog);
     for (const restream of restreams) await engine.startRestream(restream);
@@ -26,6 +29,18 @@ export function createReconcile(dependencies: ActivityDependencies): Activities[
     for (const group of groups) await engine.startReview(group);
     return { started: sources.size + restreams.length };
   };
+}
+
+/** Sources that were sent something of which no sync heard. */
+async function sourcesToPlan({
+  catalog,
+  configuration,
+}: ActivityDependencies): Promise<readonly string[]> {
+  const unplanned = await sourcesWithUnplannedChunks(catalog, intakeLane);
+  if (unplanned.length === 0) return [];
+  const { pipelines } = await configuration.current();
+  const inUse = new Set(Object.values(pipelines).map(({ source }) => source));
+  return unplanned.filter((source) => inUse.has(source));
 }
 
 export function createProbeDestinations(

@@ -13,6 +13,7 @@ import * as runs from './verbs/runs.ts';
 import * as source from './verbs/source.ts';
 import { runStatus } from './verbs/status.ts';
 import { runSync } from './verbs/sync.ts';
+import * as token from './verbs/token.ts';
 import { runUp, type UpFlags } from './verbs/up.ts';
 import { runValidate } from './verbs/validate.ts';
 import { version } from '../config/version.ts';
@@ -137,6 +138,7 @@ function addConnectionVerbs(program: Command, end: End): void {
     .command('discover <source>')
     .option(...json)
     .action(async (name: string, flags) => end(await source.runSourceDiscover(name, flags)));
+  addTokenVerbs(from.command('token').description('who may post to a source'), end);
   const to = program.command('destination').description('where data goes');
   to.command('list')
     .option(...json)
@@ -144,6 +146,23 @@ function addConnectionVerbs(program: Command, end: End): void {
   to.command('check <destination>')
     .option(...json)
     .action(async (name: string, flags) => end(await destination.runDestinationCheck(name, flags)));
+}
+
+function addTokenVerbs(of: Command, end: End): void {
+  of.command('list <source>')
+    .option(...json)
+    .action(async (name: string, flags) => end(await token.runTokenList(name, flags)));
+  of.command('rotate <source>')
+    .description('give it another token, shown once')
+    .option('--overlap <time>', 'those before it stay valid for so long: 0, 30m, 24h …', '24h')
+    .option(...json)
+    .action(async (name: string, flags) => end(await token.runTokenRotate(name, flags)));
+  of.command('revoke <source> [token]')
+    .description('end one token at once, or all of the source')
+    .option(...json)
+    .action(async (name: string, id: string | undefined, flags) =>
+      end(await token.runTokenRevoke(name, id, flags)),
+    );
 }
 
 function addReviewVerbs(program: Command, end: End): void {

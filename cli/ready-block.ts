@@ -3,9 +3,13 @@ import type { TableAnswer } from '../server/contract/runs.ts';
 import type { Api } from './api.ts';
 import { printTable } from './print-table.ts';
 import { print } from './print.ts';
+import { printTokens } from './print-tokens.ts';
 
 /** The short block that `up` ends with: what runs, where, what filled, what to try next. */
-export async function printReadyBlock(api: Api): Promise<void> {
+export async function printReadyBlock(
+  api: Api,
+  tokens: Readonly<Record<string, string>>,
+): Promise<void> {
   const { console: url, temporalUi, temporal, warehouseUrl, home, pid } = api.info;
   const tables = await api.get<TableAnswer[]>('tables');
   const groups = await api.get<GroupAnswer[]>('failed/groups');
@@ -17,6 +21,10 @@ export async function printReadyBlock(api: Api): Promise<void> {
   print('');
   if (tables.length > 0) {
     printTables(tables);
+    print('');
+  }
+  if (Object.keys(tokens).length > 0) {
+    printTokens(tokens);
     print('');
   }
   printNextSteps(groups, temporalUi);

@@ -4,6 +4,7 @@ import type { DestinationModule, SourceModule } from './kit/connector-module.ts'
 /** Every kind of source and destination, loaded when first used. A new system is one line here. */
 const sources: Readonly<Record<string, () => Promise<SourceModule>>> = {
   file: async () => (await import('./file/index.ts')).fileSource as SourceModule,
+  http: async () => (await import('./http/index.ts')).httpSource as SourceModule,
 };
 
 const destinations: Readonly<Record<string, () => Promise<DestinationModule>>> = {

@@ -86,6 +86,18 @@ export const systemFailures = {
     action: 'retry',
     advice: 'Check the disk (or bucket) that holds the staged files; free some space.',
   },
+  'intake-busy': {
+    action: 'retry',
+    advice: 'More comes in than can be stored now: send again after a moment, with the same ids.',
+  },
+  'rate-exceeded': {
+    action: 'retry',
+    advice: 'Send more slowly, or raise maxEventsPerSecond of the source.',
+  },
+  'quota-exceeded': {
+    action: 'retry',
+    advice: 'Events wait to be loaded: see status, or raise maxStoredBytes of the source.',
+  },
   'schema-locked': {
     action: 'retry',
     advice: 'Another session holds a lock on the table; end it, or wait.',

@@ -45,7 +45,13 @@ export interface RecordBlock {
 
 export interface RecordFault {
   readonly index: number;
-  readonly kind: 'invalid-json' | 'invalid-csv' | 'invalid-encoding' | 'too-large' | 'too-deep';
+  readonly kind:
+    | 'invalid-json'
+    | 'invalid-csv'
+    | 'invalid-encoding'
+    | 'too-large'
+    | 'too-deep'
+    | 'unmapped-stream';
   /** Says what is wrong without quoting the record. */
   readonly message: string;
 }

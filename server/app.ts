@@ -12,6 +12,7 @@ import { runRoutes } from './routes/runs.ts';
 import { sourceRoutes } from './routes/sources.ts';
 import { askWorker, statusRoutes } from './routes/status.ts';
 import { syncRoutes } from './routes/syncs.ts';
+import { tokenRoutes } from './routes/tokens.ts';
 
 /** All routes. What is not listed before the token check is denied without the token. */
 export function createApp(server: ServerContext): Hono {
@@ -31,6 +32,7 @@ export function createApp(server: ServerContext): Hono {
   app.route('/v1/configuration', configurationRoutes(server));
   app.route('/v1/syncs', syncRoutes(server));
   app.route('/v1/sources', sourceRoutes(server));
+  app.route('/v1/sources', tokenRoutes(server));
   app.route('/v1/destinations', destinationRoutes(server));
   app.route('/v1/mappings', mappingRoutes(server));
   app.route('/v1/failed', failedRoutes(server));

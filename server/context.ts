@@ -14,6 +14,8 @@ export interface ServerContext {
   readonly installation: string;
   readonly temporal: TemporalLink;
   readonly log: Logger;
+  /** The intake reads tokens and configuration anew, at once. */
+  readonly refreshIntake: () => Promise<void>;
 }
 
 export async function readApplied({

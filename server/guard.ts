@@ -10,11 +10,9 @@ const maxBodyBytes = 1024 * 1024;
 const loopback = new Set(['127.0.0.1', 'localhost', '[::1]']);
 
 /** Answers only calls that were meant for us: a web page cannot reach us under a name of its own. */
-export function checkHost({ allowedHosts }: Pick<Environment, 'allowedHosts'>): MiddlewareHandler {
-  const allowed = new Set([...loopback, ...allowedHosts.map((host) => host.toLowerCase())]);
+export function checkHost(environment: Pick<Environment, 'allowedHosts'>): MiddlewareHandler {
   return async (context, next) => {
-    const host = (context.req.header('host') ?? '').replace(/:\d+$/, '').toLowerCase();
-    if (allowed.has(host)) return next();
+    if (isAllowedHost(environment, context.req.header('host'))) return next();
     return context.json(
       refusal('this host name is not served here', 'Add it to MILLRACE_ALLOWED_HOSTS.'),
       421,
@@ -22,14 +20,19 @@ export function checkHost({ allowedHosts }: Pick<Environment, 'allowedHosts'>): 
   };
 }
 
+export function isAllowedHost(
+  { allowedHosts }: Pick<Environment, 'allowedHosts'>,
+  header = '',
+): boolean {
+  const host = header.replace(/:\d+$/, '').toLowerCase();
+  return loopback.has(host) || allowedHosts.some((allowed) => allowed.toLowerCase() === host);
+}
+
 /** Denies everything without the admin token of the home. */
-export function checkToken({
-  adminTokenFile,
-}: Pick<Environment, 'adminTokenFile'>): MiddlewareHandler {
+export function checkToken(environment: Pick<Environment, 'adminTokenFile'>): MiddlewareHandler {
   return async (context, next) => {
     const given = /^Bearer (.+)$/.exec(context.req.header('authorization') ?? '')?.[1];
-    const wanted = (await readFile(adminTokenFile, 'utf8')).trim();
-    if (given !== undefined && wanted !== '' && isEqual(given, wanted)) return next();
+    if (given !== undefined && (await isAdminToken(environment, given))) return next();
     return context.json(
       refusal(
         'the token is missing or wrong',
@@ -38,6 +41,14 @@ export function checkToken({
       401,
     );
   };
+}
+
+export async function isAdminToken(
+  { adminTokenFile }: Pick<Environment, 'adminTokenFile'>,
+  given: string,
+): Promise<boolean> {
+  const wanted = (await readFile(adminTokenFile, 'utf8')).trim();
+  return wanted !== '' && isEqual(given, wanted);
 }
 
 /** Writes are JSON and say so: no form of a web page can send that. */

@@ -1,4 +1,5 @@
 import { serve } from '@hono/node-server';
+import { createServer, type RequestListener, type ServerOptions } from 'node:http';
 import { pino } from 'pino';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isPipelineError } from '../core/errors.ts';
@@ -9,30 +10,42 @@ import { readInstallation } from '../store/catalog/installation.ts';
 import { migrate } from '../store/catalog/migrate.ts';
 import { createApp } from './app.ts';
 import type { ServerContext } from './context.ts';
+import { createIntake, type Intake } from './intake/create-intake.ts';
+import { isEventsPath } from './intake/events-request.ts';
 import { TemporalLink } from './temporal-link.ts';
 import { startUpkeep } from './upkeep.ts';
 
 const retryMs = 250;
-const headersTimeoutMs = 10_000;
-const requestTimeoutMs = 120_000;
-const maxHeaderBytes = 16 * 1024;
+const maxHeaders = 100;
+const maxConnections = 4_096;
+/** Set, not left to Node: who sends slowly, or without end, holds no connection for long. */
+const limits: ServerOptions = {
+  headersTimeout: 10_000,
+  requestTimeout: 60_000,
+  connectionsCheckingInterval: 2_000,
+  keepAliveTimeout: 10_000,
+  maxHeaderSize: 16 * 1024,
+};
 
 /** The server as a process of its own: API and upkeep. Runs until SIGTERM or SIGINT. */
 const log = pino({ base: null }, pino.destination({ dest: 2, sync: true }));
 // Whatever a request is doing is in one transaction or can be repeated: no need to wait.
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0));
 try {
-  run(await prepare());
+  const { context, intake } = await prepare();
+  run(context, intake);
 } catch (error) {
   if (!isPipelineError(error)) throw error;
   fail({ kind: error.kind, message: error.message });
 }
 
-async function prepare(): Promise<ServerContext> {
+async function prepare(): Promise<{ context: ServerContext; intake: Intake }> {
   const environment = readEnvironment();
   const catalog = openCatalog({ url: environment.catalogUrl, applicationName: 'millrace-server' });
   const installation = await prepareCatalog(catalog);
-  return { catalog, environment, installation, temporal: new TemporalLink(), log };
+  const parts = { catalog, environment, installation, temporal: new TemporalLink(), log };
+  const intake = createIntake(parts, maxHeaders);
+  return { context: { ...parts, refreshIntake: intake.refresh }, intake };
 }
 
 /** Waits for the database, brings its schema up to date, reads who we are. */
@@ -49,16 +62,12 @@ async function prepareCatalog(catalog: Catalog): Promise<string> {
   }
 }
 
-function run(context: ServerContext): void {
+function run(context: ServerContext, intake: Intake): void {
   const { httpHost: hostname, httpPort: port } = context.environment;
   startUpkeep(context, (message) => fail({ kind: 'conflict', message }));
-  const serverOptions = {
-    headersTimeout: headersTimeoutMs,
-    requestTimeout: requestTimeoutMs,
-    maxHeaderSize: maxHeaderBytes,
-  };
+  const listen = createListener(intake);
   const { fetch } = createApp(context);
-  const server = serve({ fetch, hostname, port, serverOptions }, () => {
+  const server = serve({ fetch, hostname, port, createServer: listen }, () => {
     process.stdout.write('{"ready":true}\n');
   });
   server.on('error', ({ code }: NodeJS.ErrnoException) => {
@@ -67,6 +76,19 @@ function run(context: ServerContext): void {
       message: `port ${port} of ${hostname} cannot be used: ${code}`,
     });
   });
+}
+
+/** Events go straight to the intake, everything else to the routes of the API. */
+function createListener(intake: Intake) {
+  return ((_options: ServerOptions, api: RequestListener) => {
+    const server = createServer(limits, (request, response) => {
+      if (isEventsPath(request.url)) void intake.handle(request, response);
+      else api(request, response);
+    });
+    server.maxHeadersCount = maxHeaders;
+    server.maxConnections = maxConnections;
+    return server;
+  }) as typeof createServer;
 }
 
 function fail(reason: { readonly kind: string; readonly message: string }): never {

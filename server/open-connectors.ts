@@ -3,6 +3,7 @@ import type { Destination } from '../core/destination.ts';
 import type { NamingRule } from '../core/mapping.ts';
 import type { ReplayableSource } from '../core/source.ts';
 import { destinationModule, sourceModule } from '../connectors/registry.ts';
+import { createIntakeReader } from '../store/catalog/intake-chunks.ts';
 import type { ServerContext } from './context.ts';
 
 export interface OpenedDestination extends AsyncDisposable {
@@ -29,10 +30,12 @@ export async function openDestination(
 }
 
 export async function openSource(
+  { catalog }: ServerContext,
   name: string,
   { type, ...settings }: ConnectorSettings,
   configDir: string,
 ): Promise<ReplayableSource> {
   const module = await sourceModule(type);
-  return module.open(module.settings.parse(settings), { name, configDir, now: Date.now });
+  const intake = createIntakeReader(catalog);
+  return module.open(module.settings.parse(settings), { name, configDir, now: Date.now, intake });
 }

@@ -3,6 +3,7 @@ import type { ActivityDependencies, ConfiguredSource } from '../activities/depen
 import type { Environment } from '../config/environment.ts';
 import { sourceModule } from '../connectors/registry.ts';
 import type { Catalog } from '../store/catalog/catalog.ts';
+import { createIntakeReader } from '../store/catalog/intake-chunks.ts';
 import { createLocalStaging } from '../store/staging/local.ts';
 import type { TemporalAccess } from '../temporal/client.ts';
 import { progress } from './activity-interceptor.ts';
@@ -30,6 +31,7 @@ export function createDependencies(from: DependencySources): ActivityDependencie
   const pool = new OpenDestinations({ configuration, installation, warehouseBaseUrl });
   const threads = new ThreadPool({
     size: environment.threads,
+    catalogUrl: environment.catalogUrl,
     maxHeapMiB: 256,
     onProgress: progress.report,
   });
@@ -40,7 +42,7 @@ export function createDependencies(from: DependencySources): ActivityDependencie
     staging: createLocalStaging(stagingDir),
     configuration,
     destinations: pool,
-    openSource,
+    openSource: openSourceWith(catalog),
     threads,
     engine: createEngine(access),
     progress,
@@ -64,7 +66,11 @@ function toSettings(environment: Environment, installation: string) {
   };
 }
 
-async function openSource({ name, settings: { type, ...settings }, configDir }: ConfiguredSource) {
-  const module = await sourceModule(type);
-  return module.open(module.settings.parse(settings), { name, configDir, now: Date.now });
+function openSourceWith(catalog: Catalog): ActivityDependencies['openSource'] {
+  const intake = createIntakeReader(catalog);
+  return async ({ name, settings: { type, ...settings }, configDir }: ConfiguredSource) => {
+    const module = await sourceModule(type);
+    const context = { name, configDir, now: Date.now, intake };
+    return module.open(module.settings.parse(settings), context);
+  };
 }

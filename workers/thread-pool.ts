@@ -2,7 +2,12 @@ import { AsyncResource } from 'node:async_hooks';
 import { Worker } from 'node:worker_threads';
 import { PipelineError } from '../core/errors.ts';
 import type { BlockTask, BlockTaskResult } from '../activities/threads/block-task.ts';
-import type { ThreadError, ToMain, ToThread } from '../activities/threads/thread-messages.ts';
+import type {
+  ThreadData,
+  ThreadError,
+  ToMain,
+  ToThread,
+} from '../activities/threads/thread-messages.ts';
 import type { ThreadRunner } from '../activities/dependencies.ts';
 
 const entry = new URL('../activities/threads/block-thread.ts', import.meta.url);
@@ -25,6 +30,8 @@ export interface ThreadPoolOptions {
   readonly size: number;
   /** Heap of one thread, in MiB. */
   readonly maxHeapMiB: number;
+  /** Where threads read the intake. */
+  readonly catalogUrl: string;
   readonly onProgress: (progress: { rows: number; bytes: number }) => void;
 }
 
@@ -75,7 +82,8 @@ export class ThreadPool implements ThreadRunner, AsyncDisposable {
 
   #spawn(): Thread {
     const resourceLimits = { maxOldGenerationSizeMb: this.#options.maxHeapMiB };
-    const worker = new Worker(entry, { resourceLimits });
+    const workerData: ThreadData = { catalogUrl: this.#options.catalogUrl };
+    const worker = new Worker(entry, { resourceLimits, workerData });
     const thread: Thread = { worker, job: null };
     worker.on('message', (message: ToMain) => this.#receive(thread, message));
     worker.on('error', (error) => this.#lose(thread, error));

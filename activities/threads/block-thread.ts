@@ -1,19 +1,29 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import type { RecordBlock } from '../../core/records.ts';
 import { isPipelineError } from '../../core/errors.ts';
 import { must } from '../../core/errors.ts';
 import { sourceModule } from '../../connectors/registry.ts';
 import { decodeFrames } from '../../formats/frames.ts';
+import { openCatalog } from '../../store/catalog/catalog.ts';
+import { createIntakeReader } from '../../store/catalog/intake-chunks.ts';
 import { createLocalStaging } from '../../store/staging/local.ts';
 import { readWhole } from '../../store/staging/read-whole.ts';
 import { armFailpointsFromEnvironment } from '../failpoints.ts';
 import type { BlockTask } from './block-task.ts';
 import { runBlockTask } from './run-block-task.ts';
-import type { ThreadError, ToMain, ToThread } from './thread-messages.ts';
+import type { ThreadData, ThreadError, ToMain, ToThread } from './thread-messages.ts';
 
 /** Worker thread: runs one block task after another, so that the main thread stays free. */
 const port = must(parentPort, 'the parent of this thread');
 const tasks = new Map<number, AbortController>();
+/** Connects when it is first read. */
+const { catalogUrl } = workerData as ThreadData;
+const catalog = openCatalog({
+  url: catalogUrl,
+  applicationName: 'millrace-reader',
+  maxConnections: 1,
+});
+const intake = createIntakeReader(catalog);
 armFailpointsFromEnvironment();
 
 port.on('message', (message: ToThread) => {
@@ -47,7 +57,7 @@ async function* openInput(task: BlockTask, signal: AbortSignal): AsyncIterable<R
   }
   const module = await sourceModule(input.settings.type);
   const { type: _type, ...settings } = input.settings;
-  const context = { name: input.source, configDir: input.configDir, now: Date.now };
+  const context = { name: input.source, configDir: input.configDir, now: Date.now, intake };
   await using source = await module.open(module.settings.parse(settings), context);
   yield* source.read(input.range, { signal, limits, lane: input.lane });
 }

@@ -1,6 +1,11 @@
 import type { FailureKind } from '../../core/failures.ts';
 import type { BlockTask, BlockTaskResult } from './block-task.ts';
 
+/** What a thread is born with. */
+export interface ThreadData {
+  readonly catalogUrl: string;
+}
+
 export type ToThread =
   | { readonly kind: 'run'; readonly id: number; readonly task: BlockTask }
   | { readonly kind: 'abort'; readonly id: number };

@@ -94,15 +94,24 @@ async function bringIn(info: InstanceInfo, { loaded, started, flags }: Intent): 
   const api = await createApi(info);
   await waitUntilHealthy(info);
   const mayChange = started || flags.file !== undefined;
-  const sources = mayChange ? await applyAndSync(api, loaded) : [];
+  const { sources, tokens } = mayChange ? await applyAndSync(api, loaded) : nothingNew;
   if (flags.json) {
-    printJson(await withDestinations(info));
+    printJson({ ...(await withDestinations(info)), tokens });
     return;
   }
   if (!started) sayOwner(info);
   else if (sources.length > 0) await waitForFirstSync(api, sources);
-  await printReadyBlock(api);
+  await printReadyBlock(api, tokens);
 }
+
+/** What an applied configuration brought. */
+interface Applied {
+  readonly sources: readonly string[];
+  /** Of new sources that can be posted to. */
+  readonly tokens: Readonly<Record<string, string>>;
+}
+
+const nothingNew: Applied = { sources: [], tokens: {} };
 
 async function waitForFirstSync(api: Api, sources: readonly string[]): Promise<void> {
   const { settled, progress } = await waitForSync(api, sources, firstSyncMs);
@@ -110,15 +119,12 @@ async function waitForFirstSync(api: Api, sources: readonly string[]): Promise<v
   if (!settled) say('the first sync takes longer; it goes on, see "runs list"');
 }
 
-async function applyAndSync(
-  api: Api,
-  loaded: LoadedConfiguration | null,
-): Promise<readonly string[]> {
-  if (loaded) await applyConfiguration(api, loaded);
-  else await sayWhatIsInForce(api);
+async function applyAndSync(api: Api, loaded: LoadedConfiguration | null): Promise<Applied> {
+  const tokens = loaded ? (await applyConfiguration(api, loaded)).answer.tokens : {};
+  if (!loaded) await sayWhatIsInForce(api);
   const { sources, delayed } = await api.post<SyncAnswer>('syncs');
   if (delayed !== null) say(`the sync begins later: ${delayed}`);
-  return sources;
+  return { sources, tokens };
 }
 
 async function sayWhatIsInForce(api: Api): Promise<void> {

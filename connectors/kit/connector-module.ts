@@ -1,5 +1,6 @@
 import type { ZodType } from 'zod';
 import type { Destination } from '../../core/destination.ts';
+import type { IntakeReader, IntakeRules } from '../../core/intake.ts';
 import type { NamingRule, RowEncoding } from '../../core/mapping.ts';
 import type { ReplayableSource } from '../../core/source.ts';
 
@@ -16,6 +17,8 @@ export interface SourceContext {
   readonly configDir: string;
   /** Milliseconds since 1970. */
   now(): number;
+  /** What was received from sources that cannot be read again. */
+  readonly intake?: IntakeReader;
 }
 
 /** One kind of source: what `type:` in `millrace.yaml` chooses. */
@@ -23,6 +26,8 @@ export interface SourceModule<Settings = unknown> {
   readonly settings: SettingsSchema<Settings>;
   /** An event may arrive twice, with one id: destinations remember the ids. */
   readonly mayResend?: boolean;
+  /** Events are posted to it: how requests are treated. */
+  intakeRules?(settings: Settings, source: string): IntakeRules;
   /** @throws PipelineError `invalid-config`, `source-unavailable` */
   open(settings: Settings, context: SourceContext): Promise<ReplayableSource>;
 }

@@ -13,6 +13,8 @@ export class JsonCursor {
   end = 0;
   /** The string that was read last holds escapes. */
   escaped = false;
+  /** How deep the values lay that were passed since this was set to 0. */
+  deepest = 0;
 
   reset(bytes: Uint8Array, at: number, end: number): void {
     this.bytes = bytes;
@@ -90,8 +92,10 @@ export class JsonCursor {
     const closers: number[] = [];
     do {
       const closer = this.#enter();
-      if (closer > 0) closers.push(closer);
-      else this.#leave(closers);
+      if (closer > 0) {
+        closers.push(closer);
+        if (closers.length > this.deepest) this.deepest = closers.length;
+      } else this.#leave(closers);
       if (closers.length > deepestPassed) throw invalid('the document is nested too deeply');
     } while (closers.length > 0);
   }

@@ -13,6 +13,8 @@ export interface ApplyAnswer {
   readonly version: number;
   /** False: the same configuration was in force already. */
   readonly changed: boolean;
+  /** Of sources that are new and can be posted to: shown here and never again. */
+  readonly tokens: Readonly<Record<string, string>>;
 }
 
 /** GET /v1/configuration: names and types; settings may hold passwords and stay here. */

@@ -4,6 +4,8 @@ import { emptyConfiguration, type Configuration } from '../../core/configuration
 import { validateConfiguration } from '../../config/load-configuration.ts';
 import { saveConfiguration } from '../../store/catalog/configurations.ts';
 import { destinationsWithOpenDeliveries } from '../../store/catalog/deliveries.ts';
+import { issueFirstTokens } from '../../store/catalog/source-tokens.ts';
+import { sourceModule } from '../../connectors/registry.ts';
 import { readBody } from '../answers.ts';
 import {
   applyBody,
@@ -57,8 +59,20 @@ async function apply(
     author: 'admin',
     secretKey,
   });
+  const sources = await postedSources(configuration);
+  const tokens = await issueFirstTokens(catalog, { sources, author: 'admin' });
+  await server.refreshIntake();
   await keepUp(server);
-  return { version: saved.version, changed: saved.version !== before?.version };
+  return { version: saved.version, changed: saved.version !== before?.version, tokens };
+}
+
+/** Sources that events are posted to. */
+async function postedSources({ sources }: Configuration): Promise<readonly string[]> {
+  const names = [];
+  for (const [name, { type }] of Object.entries(sources)) {
+    if ((await sourceModule(type)).intakeRules) names.push(name);
+  }
+  return names;
 }
 
 /** Deliveries are fixed at plan time: their destination cannot go before they are done. */

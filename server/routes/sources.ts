@@ -34,7 +34,7 @@ export function sourceRoutes(server: ServerContext): Hono {
 async function open(server: ServerContext, name: string) {
   const applied = await readApplied(server);
   const block = requireBlock('source', applied?.configuration.sources ?? {}, name);
-  return openSource(name, block, must(applied, 'the applied configuration').configDir);
+  return openSource(server, name, block, must(applied, 'the applied configuration').configDir);
 }
 
 async function listSources(server: ServerContext): Promise<SourceAnswer[]> {

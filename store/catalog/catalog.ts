@@ -32,11 +32,14 @@ export interface CatalogOptions {
   readonly applicationName?: string;
   /** Ends transactions of a process that stands still: it would hold its locks for ever. */
   readonly idleInTransactionMs?: number;
+  /** A statement ends after so long, here and in the database. */
+  readonly statementTimeoutMs?: number;
 }
 
 const transient = new Set(['40001', '40P01']);
 const maxTries = 4;
 const defaultIdleMs = 60_000;
+const answerMs = 2_000;
 
 // bigint columns are counts that fit a double; timestamps stay text.
 const types = new pg.TypeOverrides();
@@ -51,6 +54,11 @@ export function openCatalog(options: CatalogOptions): Catalog {
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
     types,
+    ...(options.statementTimeoutMs !== undefined && {
+      statement_timeout: options.statementTimeoutMs,
+      // Later, so that the database has said first whether it did it.
+      query_timeout: options.statementTimeoutMs + answerMs,
+    }),
   });
   // An idle connection that breaks is not a crash: the next query opens a new one.
   pool.on('error', () => undefined);

@@ -5,7 +5,7 @@ const infrastructure = new Set(['08', '25', '28', '3D', '40', '53', '55', '57', 
 /** Not `EPIPE` and the like, which are codes of sockets. */
 const sqlStateForm = /^[0-9FHPX][0-9A-Z]{4}$/;
 const network =
-  /ECONN|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|Connection terminated|timeout expired|timeout exceeded|Client has encountered a connection error|not queryable|\bSASL:|SSL|TLS|CERT|EPROTO|ENOENT|EACCES/;
+  /ECONN|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|Connection terminated|timeout expired|timeout exceeded|Query read timeout|Client has encountered a connection error|not queryable|\bSASL:|SSL|TLS|CERT|EPROTO|ENOENT|EACCES/;
 
 /** A statement that the catalog refused: a defect of ours. Without what PostgreSQL says of values. */
 class RefusedStatement extends Error {

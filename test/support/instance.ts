@@ -33,6 +33,8 @@ export interface InstanceUrls {
   readonly home: string;
   readonly pid: number;
   readonly destinations: Readonly<Record<string, string>>;
+  /** Of the sources that events are posted to, as the first start showed them. */
+  readonly tokens: Readonly<Record<string, string>>;
 }
 
 /** A whole Millrace of its own: home, ports, PostgreSQL, Temporal, worker and server. */
@@ -106,7 +108,8 @@ export async function startInstance(options: TestInstanceOptions = {}): Promise<
         return wrapper === undefined ? undefined : programBehind(wrapper.pid);
       }),
     async up() {
-      urls = await start();
+      const { tokens } = urls;
+      urls = { ...(await start()), tokens };
     },
     async [Symbol.asyncDispose]() {
       await removeHome(environment.MILLRACE_HOME);

@@ -11,6 +11,7 @@ test('the JSON Schema knows the settings of every connector', async () => {
         additionalProperties: {
           anyOf: [
             { required: ['type'], properties: { type: { const: 'file' }, path: {}, streams: {} } },
+            { required: ['type'], properties: { type: { const: 'http' }, eventTypeField: {} } },
           ],
         },
       },

@@ -51,6 +51,7 @@ export async function createFakeContext(parts: FakeParts = {}): Promise<FakeCont
       ...environment,
     },
     installation: 'i-1',
+    refreshIntake: () => Promise.resolve(),
     temporal,
     log: pino({ base: null }, { write: (line: string) => void logged.push(line) }),
   } as unknown as ServerContext;

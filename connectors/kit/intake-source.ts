@@ -1,0 +1,158 @@
+import { isPipelineError, PipelineError } from '../../core/errors.ts';
+import type { IntakeReader } from '../../core/intake.ts';
+import type { Position, PositionRange } from '../../core/positions.ts';
+import type { RecordBlock } from '../../core/records.ts';
+import type {
+  KnownLane,
+  LanePlan,
+  ObservedLane,
+  PlanLimits,
+  ReadContext,
+  ReplayableSource,
+} from '../../core/source.ts';
+import { decodeFrames } from '../../formats/frames.ts';
+import { BlockMerger } from './block-merger.ts';
+
+/** All that a source sends is one sequence. */
+export const intakeLane = 'intake';
+
+const digits = 15;
+const form = new RegExp(`^\\d{${digits}}$`);
+const sizesAtOnce = 10_000;
+
+/**
+ * A source that is read from its intake. Position = number of the next chunk; an event's version is
+ * its chunk and its place there, however the chunks were cut into batches.
+ */
+export class IntakeSource implements ReplayableSource {
+  readonly capabilities = { mutable: false, importsSchema: false } as const;
+  readonly #name: string;
+  readonly #reader: IntakeReader;
+
+  constructor(name: string, reader: IntakeReader) {
+    this.#name = name;
+    this.#reader = reader;
+  }
+
+  async check(_signal: AbortSignal): Promise<void> {
+    await this.#reader.sizes(this.#name, 1, 1);
+  }
+
+  async lanes(
+    _known: readonly KnownLane[],
+    _signal: AbortSignal,
+  ): Promise<readonly ObservedLane[]> {
+    return [{ name: intakeLane, start: toPosition(1), memo: '' }];
+  }
+
+  async plan(
+    lane: ObservedLane,
+    from: Position,
+    limits: PlanLimits,
+    signal: AbortSignal,
+  ): Promise<LanePlan> {
+    const cut = new RangeCut(toNumber(from), limits);
+    while (!cut.isFull) {
+      signal.throwIfAborted();
+      const sizes = await this.#reader.sizes(this.#name, cut.next, sizesAtOnce);
+      for (const { chunk, events, bytes } of sizes) {
+        if (chunk !== cut.next) throw this.#missing(cut.next);
+        if (!cut.take(events, bytes)) break;
+      }
+      if (sizes.length < sizesAtOnce) break;
+    }
+    return { ranges: cut.end(), memo: lane.memo };
+  }
+
+  async *read(range: PositionRange, context: ReadContext): AsyncIterable<RecordBlock> {
+    const [from, to] = [toNumber(range.from), toNumber(range.to)];
+    const merger = new BlockMerger();
+    let next = from;
+    for await (const { chunk, content } of this.#reader.read(this.#name, from, to)) {
+      context.signal.throwIfAborted();
+      if (chunk !== next) throw this.#missing(next);
+      next += 1;
+      for await (const block of decodeChunk(content, chunk)) yield* merger.add(block);
+    }
+    if (next !== to) throw this.#missing(next);
+    yield* merger.flush();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #missing(chunk: number): PipelineError {
+    return new PipelineError(
+      'extract-lost',
+      `chunk ${chunk} of the intake of ${this.#name} is not there: was it deleted by hand, or the catalog restored?`,
+    );
+  }
+}
+
+async function* decodeChunk(content: Uint8Array, chunk: number): AsyncIterable<RecordBlock> {
+  const versionPrefix = `${toPosition(chunk)}/`;
+  try {
+    for await (const block of decodeFrames(once(content))) yield { ...block, versionPrefix };
+  } catch (cause) {
+    if (!isPipelineError(cause, 'extract-lost')) throw cause;
+    const message = `chunk ${chunk} of the intake is damaged: bring the catalog back from a backup`;
+    throw new PipelineError('extract-lost', message, { cause });
+  }
+}
+
+async function* once(content: Uint8Array): AsyncIterable<Uint8Array> {
+  yield content;
+}
+
+/** Whole chunks, as many as the limits allow, one at least. */
+class RangeCut {
+  readonly #limits: PlanLimits;
+  readonly #ranges: PositionRange[] = [];
+  #from: number;
+  #bytes = 0;
+  #events = 0;
+  next: number;
+
+  constructor(from: number, limits: PlanLimits) {
+    this.#from = from;
+    this.next = from;
+    this.#limits = limits;
+  }
+
+  get isFull(): boolean {
+    return this.#ranges.length >= this.#limits.maxRanges;
+  }
+
+  /** False: there are as many ranges as there may be; the chunk is left for the next call. */
+  take(events: number, bytes: number): boolean {
+    const { maxBytes, maxRecords } = this.#limits;
+    const isTooMuch = this.#bytes + bytes > maxBytes || this.#events + events > maxRecords;
+    if (isTooMuch && this.next > this.#from) this.#close();
+    if (this.isFull) return false;
+    this.#bytes += bytes;
+    this.#events += events;
+    this.next += 1;
+    return true;
+  }
+
+  end(): readonly PositionRange[] {
+    if (!this.isFull && this.next > this.#from) this.#close();
+    return this.#ranges;
+  }
+
+  #close(): void {
+    const [from, to] = [toPosition(this.#from), toPosition(this.next)];
+    this.#ranges.push({ from, to, bytes: this.#bytes });
+    this.#from = this.next;
+    this.#bytes = 0;
+    this.#events = 0;
+  }
+}
+
+function toPosition(chunk: number): Position {
+  return String(chunk).padStart(digits, '0');
+}
+
+function toNumber(position: Position): number {
+  if (form.test(position)) return Number(position);
+  throw new PipelineError('position-corrupt', 'this is no position in an intake: nothing was read');
+}

@@ -1,0 +1,130 @@
+import type { ChunkSize, IntakeReader, StoredChunk } from '../../core/intake.ts';
+import { must } from '../../core/errors.ts';
+import type { Catalog, Queryable } from './catalog.ts';
+
+export interface NewChunk {
+  readonly source: string;
+  readonly events: number;
+  readonly content: Uint8Array;
+  readonly resume?: string | undefined;
+}
+
+export interface AppendedChunk {
+  readonly chunk: number;
+  /** Of all chunks of the source that are there. */
+  readonly storedBytes: number;
+}
+
+/** Whatever the role's default says: COMMIT is answered after fsync. */
+const durable = `durable AS (SELECT set_config('synchronous_commit', 'on', true))`;
+/** Takes the next number; the row stays locked until COMMIT. */
+const nextNumber = `
+  INSERT INTO millrace.intakes AS i (source, last_chunk, stored_bytes, resume)
+  SELECT $1, 1, length($3::bytea), $4 FROM durable
+  ON CONFLICT (source) DO UPDATE
+    SET last_chunk = i.last_chunk + 1, stored_bytes = i.stored_bytes + EXCLUDED.stored_bytes,
+        resume = coalesce(EXCLUDED.resume, i.resume)
+  RETURNING last_chunk, stored_bytes`;
+
+/** Appends a chunk; durable when it resolves. One statement, so one round trip. */
+export async function appendChunk(db: Queryable, chunk: NewChunk): Promise<AppendedChunk> {
+  const { rows } = await db.query<AppendedChunk>(
+    `WITH ${durable}, head AS (${nextNumber})
+     INSERT INTO millrace.intake_chunks (source, chunk, events, bytes, content)
+     SELECT $1, last_chunk, $2, length($3::bytea), $3::bytea FROM head
+     RETURNING chunk, (SELECT stored_bytes FROM head) AS "storedBytes"`,
+    [chunk.source, chunk.events, chunk.content, chunk.resume ?? null],
+  );
+  return must(rows[0], 'the appended chunk');
+}
+
+/**
+ * Appends a body that cannot be parsed, unless the same one came before; answers the id under
+ * which it is kept.
+ */
+export async function appendUnparsedBody(
+  catalog: Catalog,
+  body: NewChunk & { readonly sha256: string; readonly eventId: string },
+): Promise<{ readonly eventId: string; readonly appended: AppendedChunk | null }> {
+  const { source, sha256, eventId } = body;
+  return catalog.transaction(async (tx) => {
+    const { rowCount } = await tx.query(
+      `INSERT INTO millrace.unparsed_bodies (source, sha256, event_id) VALUES ($1, $2, $3)
+       ON CONFLICT DO NOTHING`,
+      [source, sha256, eventId],
+    );
+    if (rowCount === 1) return { eventId, appended: await appendChunk(tx, body) };
+    const { rows } = await tx.query<{ eventId: string }>(
+      `SELECT event_id AS "eventId" FROM millrace.unparsed_bodies WHERE source = $1 AND sha256 = $2`,
+      [source, sha256],
+    );
+    return { eventId: rows[0]?.eventId ?? eventId, appended: null };
+  });
+}
+
+const pageBytes = 4 * 2 ** 20;
+const pageChunks = 5_000;
+
+export function createIntakeReader(db: Queryable): IntakeReader {
+  return {
+    sizes: (source, from, limit) => readSizes(db, { source, from, limit }),
+    read: (source, from, to) => readChunks(db, { source, from, to }),
+  };
+}
+
+async function readSizes(
+  db: Queryable,
+  { source, from, limit }: { source: string; from: number; limit: number },
+): Promise<readonly ChunkSize[]> {
+  const { rows } = await db.query<ChunkSize>(
+    `SELECT chunk, events, bytes FROM millrace.intake_chunks
+      WHERE source = $1 AND chunk >= $2 ORDER BY chunk LIMIT $3`,
+    [source, from, limit],
+  );
+  return rows;
+}
+
+async function* readChunks(
+  db: Queryable,
+  { source, from, to }: { source: string; from: number; to: number },
+): AsyncIterable<StoredChunk> {
+  for (let next = from; next < to;) {
+    const { rows } = await db.query<StoredChunk>(
+      `SELECT chunk, content
+         FROM (SELECT chunk, content, sum(bytes) OVER (ORDER BY chunk) - bytes AS before
+                 FROM millrace.intake_chunks
+                WHERE source = $1 AND chunk >= $2 AND chunk < $3
+                ORDER BY chunk LIMIT ${pageChunks}) AS page
+        WHERE before < ${pageBytes} ORDER BY chunk`,
+      [source, next, to],
+    );
+    const last = rows.at(-1);
+    if (!last) return;
+    yield* rows;
+    next = last.chunk + 1;
+  }
+}
+
+/** Sources with chunks behind the head of their lane: nobody has planned them yet. */
+export async function sourcesWithUnplannedChunks(
+  db: Queryable,
+  lane: string,
+): Promise<readonly string[]> {
+  const { rows } = await db.query<{ source: string }>(
+    `SELECT i.source FROM millrace.intakes i
+       LEFT JOIN millrace.lanes l ON l.source = i.source AND l.lane = $1
+      WHERE i.last_chunk >= coalesce(l.head::bigint, 1)`,
+    [lane],
+  );
+  return rows.map(({ source }) => source);
+}
+
+/** How much of each source is there. */
+export async function storedBytes(
+  db: Queryable,
+): Promise<readonly { readonly source: string; readonly bytes: number }[]> {
+  const { rows } = await db.query<{ source: string; bytes: number }>(
+    'SELECT source, stored_bytes AS bytes FROM millrace.intakes',
+  );
+  return rows;
+}
