@@ -1,4 +1,4 @@
-import { open, type FileHandle } from 'node:fs/promises';
+import { constants as files, open, type FileHandle } from 'node:fs/promises';
 import { pipeline, Readable } from 'node:stream';
 import { constants, createGunzip } from 'node:zlib';
 import { must, PipelineError } from '../../core/errors.ts';
@@ -73,7 +73,7 @@ async function readAtOnce(
 /** @throws PipelineError `extract-lost` when it is gone, `file-unreadable` */
 export async function openContent(absolute: string): Promise<FileHandle> {
   try {
-    return await open(absolute);
+    return await openFile(absolute);
   } catch (error) {
     throw toSourceError(error, absolute);
   }
@@ -84,7 +84,7 @@ async function* readPlain(
   from: number,
   to: number,
 ): AsyncIterable<Uint8Array> {
-  await using opened = handle === undefined ? await open(absolute) : undefined;
+  await using opened = handle === undefined ? await openFile(absolute) : undefined;
   const file = must(handle ?? opened, 'the open file');
   for (let at = from; at < to;) {
     const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, to - at));
@@ -111,20 +111,28 @@ async function* gunzip(content: Content, from: number, to: number): AsyncIterabl
   }
 }
 
-function toSourceError(error: unknown, absolute: string): unknown {
-  const { code = '' } = error as NodeJS.ErrnoException;
+/** @throws what `open` does; never waits for a pipe that took the place of a file. */
+function openFile(absolute: string): Promise<FileHandle> {
+  return open(absolute, files.O_RDONLY | files.O_NONBLOCK);
+}
+
+export function toSourceError(error: unknown, absolute: string): unknown {
+  const { code = '', syscall } = error as NodeJS.ErrnoException;
   if (code.startsWith('Z_')) {
     return new PipelineError('file-unreadable', `${absolute} is not sound gzip: write it again`, {
       cause: error,
     });
   }
-  if (code === 'EACCES' || code === 'EIO' || code === 'EISDIR') {
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EIO' || code === 'EISDIR') {
     return new PipelineError('file-unreadable', `${absolute} cannot be read (${code})`, {
       cause: error,
     });
   }
-  if (code === 'ENOENT') {
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
     return new PipelineError('extract-lost', `${absolute} is gone`, { cause: error });
   }
-  return error;
+  if (syscall === undefined) return error;
+  return new PipelineError('source-unavailable', `${absolute} cannot be read now (${code})`, {
+    cause: error,
+  });
 }

@@ -1,6 +1,17 @@
-import { glob, realpath, stat } from 'node:fs/promises';
-import { basename, isAbsolute, join, matchesGlob, normalize, relative, sep } from 'node:path';
+import type { Dirent, Stats } from 'node:fs';
+import { glob, lstat, opendir, realpath, stat } from 'node:fs/promises';
+import {
+  basename,
+  isAbsolute,
+  join,
+  matchesGlob,
+  normalize,
+  relative,
+  resolve,
+  sep,
+} from 'node:path';
 import { PipelineError } from '../../core/errors.ts';
+import { toSourceError } from './content.ts';
 import type { FileRule } from './settings.ts';
 
 export interface FoundFile {
@@ -14,12 +25,15 @@ export interface FoundFile {
   readonly size: number;
   readonly mtimeMs: number;
   readonly inode: number;
+  /** Why it cannot be read: planning its lane says so, and stops that lane alone. */
+  readonly fault?: PipelineError;
 }
 
 /**
- * Files that the rules name, by path. Each belongs to the first rule that names it.
+ * Files that the rules name, by path, and folders that cannot be looked into. Each belongs to the
+ * first rule that names it.
  * @throws PipelineError `source-unavailable` when the root is not there, `invalid-config` when a
- *   pattern or link leads out of it.
+ *   pattern leads out of it.
  */
 export async function findFiles(root: string, rules: readonly FileRule[]): Promise<FoundFile[]> {
   const realRoot = await findRoot(root);
@@ -27,8 +41,7 @@ export async function findFiles(root: string, rules: readonly FileRule[]): Promi
   for (const rule of rules) {
     for (const pattern of rule.globs) {
       refuseOutside(pattern);
-      for await (const name of glob(pattern, { cwd: root })) {
-        const path = normalize(name).split(sep).join('/');
+      for (const path of await listPaths(root, pattern)) {
         if (found.has(path)) continue;
         const file = await inspect({ path, absolute: join(root, path), realRoot, rule });
         if (file) found.set(path, file);
@@ -37,6 +50,23 @@ export async function findFiles(root: string, rules: readonly FileRule[]): Promi
   }
   const files = await withoutMoved([...found.values()]);
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** What a pattern names, and the folders passed on the way: `glob` skips what it cannot list. */
+async function listPaths(root: string, pattern: string): Promise<ReadonlySet<string>> {
+  const paths = new Set<string>();
+  const add = ({ parentPath, name }: Dirent) =>
+    paths.add(
+      relative(root, resolve(root, parentPath, name))
+        .split(sep)
+        .join('/'),
+    );
+  const exclude = (entry: Dirent) => {
+    if (entry.isDirectory()) add(entry);
+    return false;
+  };
+  for await (const entry of glob(pattern, { cwd: root, withFileTypes: true, exclude })) add(entry);
+  return paths;
 }
 
 /** One file by its path, as `findFiles` would find it, without looking at all the others. */
@@ -59,11 +89,17 @@ export function lookAgain(file: FoundFile): Promise<FoundFile | null> {
 
 async function findRoot(root: string): Promise<string> {
   const info = await stat(root).catch(() => null);
-  if (info?.isDirectory()) return realpath(root);
+  const readable = await canList(root).catch(() => false);
+  if (info?.isDirectory() && readable) return realpath(root);
   throw new PipelineError(
     'source-unavailable',
     `the folder ${root} is not there (or not readable): create it, or correct root: in the configuration`,
   );
+}
+
+async function canList(folder: string): Promise<true> {
+  await (await opendir(folder)).close();
+  return true;
 }
 
 function refuseOutside(pattern: string): void {
@@ -74,20 +110,59 @@ function refuseOutside(pattern: string): void {
   );
 }
 
-async function inspect(
-  at: Pick<FoundFile, 'path' | 'absolute' | 'realRoot' | 'rule'>,
-): Promise<FoundFile | null> {
+type Place = Pick<FoundFile, 'path' | 'absolute' | 'realRoot' | 'rule'>;
+
+/** Null where no file is. What is there and cannot be read is found, with its fault. */
+async function inspect(at: Place): Promise<FoundFile | null> {
   const { path, absolute, realRoot, rule } = at;
-  const info = await stat(absolute).catch(() => null); // gone since the listing
-  const real = await realpath(absolute).catch(() => null);
-  if (!info?.isFile() || real === null) return null;
-  const inside = relative(realRoot, real);
-  if (inside.startsWith('..') || isAbsolute(inside)) {
-    throw new PipelineError('invalid-config', `${path} is a link out of the root: remove it`);
+  const place = { path, absolute, realRoot, rule, stream: rule.stream ?? stemOf(path) };
+  try {
+    const info = await stat(absolute);
+    if (info.isDirectory()) return (await canList(absolute)) && null;
+    const fault = await faultOf(at, info);
+    const { size, mtimeMs, ino: inode } = info;
+    return fault ? { ...place, ...unknown, fault } : { ...place, size, mtimeMs, inode };
+  } catch (error) {
+    const fault = await whyUnseen(at, error as NodeJS.ErrnoException);
+    return fault && { ...place, ...unknown, fault };
   }
-  const { size, mtimeMs, ino: inode } = info;
-  const stream = rule.stream ?? stemOf(path);
-  return { path, absolute, realRoot, stream, rule, size, mtimeMs, inode };
+}
+
+const unknown = { size: 0, mtimeMs: 0, inode: 0 };
+
+/** What lies there but is not to be read. A pipe would be waited for without end. */
+async function faultOf({ path, absolute, realRoot }: Place, info: Stats) {
+  if (!info.isFile()) {
+    return refused(`${path} is a pipe, socket or device, no file: remove it`);
+  }
+  const inside = relative(realRoot, await realpath(absolute));
+  if (inside !== '..' && !inside.startsWith(`..${sep}`) && !isAbsolute(inside)) return null;
+  return refused(`${path} is a link out of the root: remove it`);
+}
+
+function refused(message: string): PipelineError {
+  return new PipelineError('invalid-config', message);
+}
+
+const unreadable = new Set(['EACCES', 'EPERM', 'EIO', 'ELOOP', 'ENAMETOOLONG']);
+
+/** Null: it is gone since the listing. */
+async function whyUnseen(
+  { path, absolute }: Place,
+  cause: NodeJS.ErrnoException,
+): Promise<PipelineError | null> {
+  const { code = '' } = cause;
+  const fault = (why: string) => new PipelineError('file-unreadable', `${path} ${why}`, { cause });
+  if (unreadable.has(code)) return fault(`cannot be read (${code})`);
+  if (code !== 'ENOENT' && code !== 'ENOTDIR') throw toSourceError(cause, path);
+  if (await isLink(absolute)) return fault('is a link to nothing');
+  // Listed, but not there under the name that the bytes were read as.
+  return path.includes('\uFFFD') ? fault('has a name that is not UTF-8: rename it') : null;
+}
+
+async function isLink(absolute: string): Promise<boolean> {
+  const info = await lstat(absolute).catch(() => null);
+  return info?.isSymbolicLink() ?? false;
 }
 
 /** A file renamed while the folder is listed may show under both names: the old one goes. */

@@ -12,6 +12,8 @@ interface LaneFile {
   readonly file: FoundFile | undefined;
   /** It is the file that the lane read. */
   readonly same: boolean;
+  /** The note as it is, where it cannot be read. */
+  readonly corrupt?: string;
 }
 
 /**
@@ -25,9 +27,9 @@ export async function findLanes(
   files: readonly FoundFile[],
   known: readonly KnownLane[],
 ): Promise<readonly ObservedLane[]> {
-  const byPath = new Map(files.map((file) => [file.path, file]));
-  const lanes = await Promise.all(known.map((lane) => lookUp(lane, byPath)));
-  lanes.sort((a, b) => b.memo.head - a.memo.head || (a.name < b.name ? -1 : 1));
+  const paths = new Paths(files);
+  const lanes = await Promise.all(known.map((lane) => lookUp(lane, paths)));
+  lanes.sort((a, b) => claimOf(b) - claimOf(a) || (a.name < b.name ? -1 : 1));
   const claims = new Claims(files, lanes);
   for (const lane of lanes) {
     if (lane.same && claims.isFree(lane.file)) claims.add(lane, lane.file);
@@ -40,6 +42,29 @@ export async function findLanes(
   const names = new Set(known.map(({ name }) => name));
   const fresh = claims.free().map((file) => newLane(file, names));
   return [...claims.observed(), ...fresh].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** How much of its file a lane has read, as far as is known. */
+function claimOf({ memo, corrupt }: LaneFile): number {
+  return corrupt === undefined ? memo.head : -1;
+}
+
+/** What is at a path; below a folder that cannot be looked into: that fault. */
+class Paths {
+  readonly #files: ReadonlyMap<string, FoundFile>;
+  readonly #closed: readonly FoundFile[];
+
+  constructor(files: readonly FoundFile[]) {
+    this.#files = new Map(files.map((file) => [file.path, file]));
+    this.#closed = files.filter(({ fault }) => fault?.kind === 'file-unreadable');
+  }
+
+  at(path: string): FoundFile | undefined {
+    const file = this.#files.get(path);
+    if (file) return file;
+    const folder = this.#closed.find((closed) => path.startsWith(`${closed.path}/`));
+    return folder && { ...folder, path };
+  }
 }
 
 /** Who has which file: a lane at most one, a file at most one lane. */
@@ -78,7 +103,9 @@ class Claims {
   add(lane: LaneFile, file: FoundFile, change: Pick<FileMemo, 'rewritten'> = {}): void {
     this.#taken.add(file);
     const memo = { ...lane.memo, path: file.path, ...change };
-    this.#observed.set(lane, observe(lane.name, file, memo));
+    const observed = observe(lane.name, file, memo);
+    const { corrupt } = lane;
+    this.#observed.set(lane, corrupt === undefined ? observed : { ...observed, memo: corrupt });
   }
 
   async addRenamed(lane: LaneFile, by: 'same file' | 'same content'): Promise<void> {
@@ -104,12 +131,11 @@ function newLane(file: FoundFile, names: Set<string>): ObservedLane {
 }
 
 /** A file that was seen rewritten, or empty, stays so, whatever is written into it next. */
-async function lookUp(
-  { name, memo: text }: KnownLane,
-  byPath: ReadonlyMap<string, FoundFile>,
-): Promise<LaneFile> {
-  const { rewritten = false, ...memo } = parseMemo(text);
-  const file = byPath.get(memo.path);
+async function lookUp({ name, memo: text }: KnownLane, paths: Paths): Promise<LaneFile> {
+  const note = readNote(text);
+  if (note === null) return { name, ...lookUpCorrupt(name, text, paths) };
+  const { rewritten = false, ...memo } = note;
+  const file = paths.at(memo.path);
   const same =
     file !== undefined &&
     !rewritten &&
@@ -117,8 +143,24 @@ async function lookUp(
   return { name, memo, file, same };
 }
 
+function readNote(text: string): FileMemo | null {
+  try {
+    return parseMemo(text);
+  } catch {
+    return null;
+  }
+}
+
+/** Keeps the file that the lane is named for, so that nobody reads it anew; planning says why. */
+function lookUpCorrupt(name: string, corrupt: string, paths: Paths) {
+  const path = name.replace(/~\d+$/, '');
+  const file = paths.at(name) ?? paths.at(path);
+  return { memo: newMemo(file?.path ?? path), file, same: file !== undefined, corrupt };
+}
+
 /** A file that cannot be read now is not another one: planning it says what is wrong. */
 async function mayContinue(file: FoundFile, memo: FileMemo): Promise<boolean> {
+  if (file.fault?.kind === 'invalid-config') return false; // no file, or one out of the root
   try {
     return await continues(file, memo);
   } catch (error) {

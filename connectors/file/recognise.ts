@@ -24,6 +24,7 @@ export function isUntouched(
 /** The file still begins with what was read of it: it is the same, perhaps grown. */
 export async function continues(file: FoundFile, memo: FileMemo): Promise<boolean> {
   if (memo.head === 0) return true;
+  if (file.fault) throw file.fault;
   if (memo.document !== undefined) {
     return isUntouched(file, memo) || (await hashDocument(file, memo.head)) === memo.document;
   }

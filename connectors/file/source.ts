@@ -46,7 +46,8 @@ export class FileSource implements ReplayableSource {
   }
 
   async check(_signal: AbortSignal): Promise<void> {
-    await findFiles(this.#root, this.#rules);
+    const files = await findFiles(this.#root, this.#rules);
+    for (const { fault } of files) if (fault) throw fault;
   }
 
   async lanes(known: readonly KnownLane[], _signal: AbortSignal): Promise<readonly ObservedLane[]> {
@@ -66,6 +67,7 @@ export class FileSource implements ReplayableSource {
     }
     const drained = { ranges: [], memo: formatMemo(memo) };
     const file = await findFile(this.#root, this.#rules, memo.path);
+    if (file?.fault) throw file.fault;
     if (!file || isDrained(file, memo)) return drained;
     const job = { file, head, limits, signal, drained: drained.memo };
     try {
@@ -77,6 +79,14 @@ export class FileSource implements ReplayableSource {
   }
 
   async *read(range: PositionRange, context: ReadContext): AsyncIterable<RecordBlock> {
+    try {
+      yield* this.#read(range, context);
+    } catch (error) {
+      throw awaitable(error);
+    }
+  }
+
+  async *#read(range: PositionRange, context: ReadContext): AsyncIterable<RecordBlock> {
     context.signal.throwIfAborted();
     const memo = parseMemo(context.lane.memo);
     const [from, to] = [parsePosition(range.from), parsePosition(range.to)];
@@ -159,11 +169,14 @@ export class FileSource implements ReplayableSource {
   async #openAgain(memo: FileMemo): Promise<OpenFile> {
     if (memo.head === 0) throw lost(memo);
     const first = await findFile(this.#root, this.#rules, memo.path);
-    const open = first && (await openIfSame(first, memo).catch(() => null));
+    const open = first && (await openIfSame(first, memo));
     if (open) return open;
     for (const file of await findFiles(this.#root, this.#rules)) {
-      const renamed =
-        file.path === memo.path ? null : await openIfSame(file, memo).catch(() => null);
+      if (file.path === memo.path || file.fault) continue;
+      const renamed = await openIfSame(file, memo).catch((error: unknown) => {
+        if (file.inode === memo.inode || isPipelineError(error, 'source-unavailable')) throw error;
+        return null; // another file; whether that can be read is no matter here
+      });
       if (renamed) return renamed;
     }
     throw lost(memo);
@@ -220,8 +233,15 @@ export class FileSource implements ReplayableSource {
 
 type OpenFile = FoundFile & Required<Content> & AsyncDisposable;
 
+/** Null: it is another file, or gone. */
 async function openIfSame(file: FoundFile, memo: FileMemo): Promise<OpenFile | null> {
-  const handle = await openContent(file.absolute);
+  if (file.fault?.kind === 'invalid-config') return null; // no file at all
+  if (file.fault) throw file.fault;
+  const handle = await openContent(file.absolute).catch((error: unknown) => {
+    if (isPipelineError(error, 'extract-lost')) return null;
+    throw error;
+  });
+  if (handle === null) return null;
   const open = { ...file, handle, [Symbol.asyncDispose]: () => handle.close() };
   try {
     if (await continues(open, memo)) return open;
@@ -231,6 +251,12 @@ async function openIfSame(file: FoundFile, memo: FileMemo): Promise<OpenFile | n
   }
   await handle.close();
   return null;
+}
+
+/** What cannot be read now is not gone: the range is read again, until it can be. */
+function awaitable(error: unknown): unknown {
+  if (!isPipelineError(error, 'file-unreadable')) return error;
+  return new PipelineError('source-unavailable', error.message, { cause: error });
 }
 
 function lost({ path }: FileMemo): PipelineError {

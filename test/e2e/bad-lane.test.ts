@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, rm, symlink } from 'node:fs/promises';
+import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -38,16 +38,29 @@ test('a file that cannot be read stops its lane alone, under a name, until it is
   expect(await count('bad')).toBe('1');
 });
 
-test('what is planned loads, and the sync says what holds it up, while the source cannot be planned', async () => {
+test('a link out of the root stops its lane alone, under its name, until it is removed', async () => {
   const link = join(instance.directory, 'data', 'link.csv');
   await symlink('/etc/hostname', link);
   await instance.write('data/good.csv', 'id,name\n1,one\n2,two\n3,three\n');
+  const result = await instance.cli('sync');
+  expect(result.stderr).toContain('link.csv is a link out of the root');
+  expect(result.code).toBe(1);
+  expect(await count('good')).toBe('3');
+  await rm(link);
+  expect((await instance.cli('sync')).code).toBe(0);
+});
+
+test('the sync says what holds it up while the source cannot be planned, and goes on after that', async () => {
+  const data = join(instance.directory, 'data');
+  const away = `${data}-away`;
+  await instance.write('data/good.csv', 'id,name\n1,one\n2,two\n3,three\n4,four\n');
+  await rename(data, away);
   const sync = spawnCli(['sync'], instance.directory, instance.environment);
   let said = '';
   sync.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
   const ended = once(sync, 'exit');
-  await until('the obstacle', async () => said.includes('link.csv is a link out of the root'));
-  await rm(link);
+  await until('the obstacle', async () => said.includes('data is not there'));
+  await rename(away, data);
   expect(await ended).toEqual([0, null]);
-  expect(await count('good')).toBe('3');
+  expect(await count('good')).toBe('4');
 });
