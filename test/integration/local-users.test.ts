@@ -15,7 +15,7 @@ const project = fileURLToPath(new URL('../../', import.meta.url));
 const isRoot = process.getuid?.() === 0;
 
 test.skipIf(!isRoot)(
-  'root runs Postgres as nobody, with its data where nobody can reach it',
+  'root runs Postgres as nobody, with its data where nobody can reach it (skipped where not run as root)',
   async () => {
     await using fixture = await setUp();
     await upDetached(fixture.options);
@@ -31,40 +31,43 @@ test.skipIf(!isRoot)(
 const othersCanRead =
   isRoot && (await isOpenToAll(project)) && (await isOpenToAll(process.execPath));
 
-test.skipIf(!othersCanRead)('an ordinary user has the data in the home', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'millrace-user-'));
-  await run('chown', ['daemon:daemon', folder]); // initdb wants a user whom the system knows
-  await chmod(folder, 0o755);
-  await using owner = await setUp();
-  const { info: theirs } = await upDetached(owner.options);
-  const home = join(folder, 'home');
-  const { commands } = owner.options;
-  const user = spawn(
-    'setpriv',
-    [
-      '--reuid=daemon',
-      '--regid=daemon',
-      '--clear-groups',
-      process.execPath,
-      join(project, 'local', 'supervise.ts'),
-      JSON.stringify({ home, ports: 'auto', commands }),
-    ],
-    {
-      cwd: folder,
-      env: { PATH: process.env.PATH, TEMPORAL_ADDRESS: theirs.temporal },
-      stdio: 'ignore',
-    },
-  );
-  const info = await until('its start', async (): Promise<InstanceInfo | undefined> => {
-    const instance = await readInstance(home);
-    return instance?.phase === 'ready' ? instance.info : undefined;
-  });
-  expect(await query(info.warehouseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
-  expect((await readState(home)).postgresData).toBe(join(home, 'postgres'));
-  user.kill('SIGTERM');
-  await until('its end', async () => (await readInstance(home)) === null, 5_000);
-  await rm(folder, { recursive: true });
-});
+test.skipIf(!othersCanRead)(
+  'an ordinary user has the data in the home (skipped where not run as root, or where others cannot read the clone)',
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'millrace-user-'));
+    await run('chown', ['daemon:daemon', folder]); // initdb wants a user whom the system knows
+    await chmod(folder, 0o755);
+    await using owner = await setUp();
+    const { info: theirs } = await upDetached(owner.options);
+    const home = join(folder, 'home');
+    const { commands } = owner.options;
+    const user = spawn(
+      'setpriv',
+      [
+        '--reuid=daemon',
+        '--regid=daemon',
+        '--clear-groups',
+        process.execPath,
+        join(project, 'local', 'supervise.ts'),
+        JSON.stringify({ home, ports: 'auto', commands }),
+      ],
+      {
+        cwd: folder,
+        env: { PATH: process.env.PATH, TEMPORAL_ADDRESS: theirs.temporal },
+        stdio: 'ignore',
+      },
+    );
+    const info = await until('its start', async (): Promise<InstanceInfo | undefined> => {
+      const instance = await readInstance(home);
+      return instance?.phase === 'ready' ? instance.info : undefined;
+    });
+    expect(await query(info.warehouseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect((await readState(home)).postgresData).toBe(join(home, 'postgres'));
+    user.kill('SIGTERM');
+    await until('its end', async () => (await readInstance(home)) === null, 5_000);
+    await rm(folder, { recursive: true });
+  },
+);
 
 async function isOpenToAll(path: string): Promise<boolean> {
   for (let at = path; at !== dirname(at); at = dirname(at)) {
