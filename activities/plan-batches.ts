@@ -3,7 +3,7 @@ import { failpoint } from '../core/failpoints.ts';
 import { failurePolicies, type FailureKind } from '../core/failures.ts';
 import type { ObservedLane, PlanLimits, ReplayableSource } from '../core/source.ts';
 import { batchIdOf } from '../pipeline/batches/batch-id.ts';
-import { listRunnable, type RunnableRow } from '../store/catalog/batches.ts';
+import { listLost, listRunnable, type RunnableRow } from '../store/catalog/batches.ts';
 import {
   insertLane,
   listLanes,
@@ -12,6 +12,7 @@ import {
   stopLane,
   type LaneRow,
 } from '../store/catalog/lanes.ts';
+import { reopenLost } from '../store/catalog/deliveries.ts';
 import { currentMappings } from '../store/catalog/mappings.ts';
 import { isRefreshDue, recordPlan } from '../store/catalog/plans.ts';
 import { syncDone, wantedSince } from '../store/catalog/wanted-syncs.ts';
@@ -80,8 +81,27 @@ async function planSource(
     dependencies,
     [...known.values()].filter(({ lane }) => !seen.has(lane)),
   );
+  await reopenFound(dependencies, source, configured.name);
   planner.throwFirstFault();
   return planner.lookAgainMs;
+}
+
+/** Lost ranges that a plan looks for again. */
+const lostLookedFor = 100;
+
+/** What was lost and is back drains without a person. */
+async function reopenFound(
+  { catalog, signal }: Dependencies,
+  source: ReplayableSource,
+  name: string,
+): Promise<void> {
+  if (!source.holds) return;
+  for (const batch of await listLost(catalog, { source: name, limit: lostLookedFor })) {
+    const { batchId, from, to, plannedBytes: bytes } = batch;
+    const lane = { name: batch.lane, memo: batch.memo };
+    if (!(await source.holds({ from, to, bytes }, { lane, signal: signal() }))) continue;
+    await reopenLost(catalog, name, [batchId]);
+  }
 }
 
 /** What stopped a lane is gone with what it was read from. */

@@ -107,6 +107,12 @@ export interface ReplayableSource extends AsyncDisposable {
    */
   read(range: PositionRange, context: ReadContext): AsyncIterable<RecordBlock>;
 
+  /**
+   * Whether a range that was `extract-lost` is there again, as it was planned. False where it
+   * cannot be told now.
+   */
+  holds?(range: PositionRange, context: Omit<ReadContext, 'limits'>): Promise<boolean>;
+
   /** The declared schema, where `capabilities.importsSchema`. */
   importSchema?(schemaId: string, signal: AbortSignal): Promise<ImportedSchema>;
 }

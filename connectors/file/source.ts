@@ -96,6 +96,16 @@ export class FileSource implements ReplayableSource {
     else yield* this.#readLines({ file, memo, labels, from, to, signal: context.signal });
   }
 
+  async holds(_range: PositionRange, { lane }: Pick<ReadContext, 'lane'>): Promise<boolean> {
+    try {
+      await using _file = await this.#openAgain(parseMemo(lane.memo));
+      return true;
+    } catch (error) {
+      if (isPipelineError(error)) return false;
+      throw error;
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {}
 
   /** What follows in the file, or all of it where it is not what was read so far. */

@@ -143,6 +143,23 @@ export async function sourcesWithWork(db: Queryable): Promise<readonly string[]>
   return rows.map(({ source }) => source);
 }
 
+/** Live batches whose range was gone when they needed it, oldest first. */
+export async function listLost(
+  db: Queryable,
+  { source, limit }: { readonly source: string; readonly limit: number },
+): Promise<
+  readonly Pick<BatchRow, 'batchId' | 'lane' | 'from' | 'to' | 'memo' | 'plannedBytes'>[]
+> {
+  const { rows } = await db.query<BatchRow>(
+    `SELECT batch_id AS "batchId", lane, from_position AS "from", to_position AS "to", memo,
+            planned_bytes AS "plannedBytes"
+       FROM millrace.batches
+      WHERE source = $1 AND run = 'live' AND state = 'lost' ORDER BY plan_order LIMIT $2`,
+    [source, limit],
+  );
+  return rows;
+}
+
 /** The range of a batch is gone from its source before it was read. Nothing if it was read. */
 export async function markBatchLost(
   catalog: Catalog,

@@ -93,18 +93,26 @@ export async function reopenWaiting(db: Queryable, destination: string): Promise
   return rowCount;
 }
 
-/** A person asked for this source: perhaps it has again what was lost when a batch needed it. */
-export async function reopenLost(db: Queryable, source: string): Promise<void> {
+/**
+ * A person asked for this source, or it has again what was lost when a batch needed it; all of the
+ * source, or only these batches.
+ */
+export async function reopenLost(
+  db: Queryable,
+  source: string,
+  batchIds: readonly string[] | null = null,
+): Promise<void> {
   await db.query(
     `WITH back AS (
        UPDATE millrace.deliveries d SET state = 'pending', stop_kind = NULL, stop_message = NULL
          FROM millrace.batches b
         WHERE b.batch_id = d.batch_id AND b.source = $1
+          AND ($2::text[] IS NULL OR b.batch_id = ANY ($2))
           AND d.state IN ('stopped', 'lost') AND d.stop_kind = 'extract-lost'
        RETURNING d.batch_id)
      UPDATE millrace.batches SET state = 'planned', settled_at = NULL
       WHERE state = 'lost' AND batch_id IN (SELECT batch_id FROM back)`,
-    [source],
+    [source, batchIds],
   );
 }
 
