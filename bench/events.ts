@@ -23,7 +23,8 @@ export async function writeEvents(path: string, count: number, seed: number): Pr
   await finished(file);
 }
 
-function toLine(n: number, random: () => number): string {
+/** One event as a line of NDJSON. */
+export function toLine(n: number, random: () => number): string {
   const at = new Date(Date.UTC(2026, 0, 1) + n * 250).toISOString();
   const hex = (digits: number) =>
     Math.floor(random() * 16 ** digits)

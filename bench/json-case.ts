@@ -2,6 +2,7 @@ import { link, mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startInstance, type TestInstance } from '../test/support/instance.ts';
 import { peakRssMiB } from '../test/support/peak-memory.ts';
+import { round, type BenchConsole, type CaseResult } from './case-result.ts';
 import { writeEvents } from './events.ts';
 import { Floor } from './floor.ts';
 import { median } from './median.ts';
@@ -19,10 +20,8 @@ sources: { json: { type: file, path: data/*.ndjson } }
 pipelines: { json: { source: json, destinations: [warehouse] } }
 `;
 
-export interface JsonResult {
+interface JsonResult extends CaseResult {
   readonly case: 'json';
-  /** Time of the floor / ours: 1 would be as fast as COPY of rows that are typed already. */
-  readonly ratio: number;
   readonly seconds: number;
   readonly floorSeconds: number;
   readonly rowsPerSecond: number;
@@ -35,16 +34,11 @@ export interface JsonResult {
 }
 
 interface JsonRun {
+  readonly [fact: string]: number;
   readonly floorSeconds: number;
   readonly seconds: number;
   /** Of the whole instance: worker, server, Temporal, PostgreSQL. */
   readonly cpuSeconds: number;
-}
-
-export interface BenchConsole {
-  readonly say: (message: string) => void;
-  /** Fails when the run is to end early. */
-  readonly interrupted: Promise<never>;
 }
 
 /**
@@ -89,7 +83,7 @@ async function load(
   instance: TestInstance,
   floor: Floor,
   { events, name }: { events: number; name: string },
-): Promise<Pick<JsonRun, 'seconds' | 'cpuSeconds'>> {
+): Promise<{ readonly seconds: number; readonly cpuSeconds: number }> {
   await mkdir(join(instance.directory, 'data'), { recursive: true });
   await link(join(instance.directory, 'events'), join(instance.directory, `data/${name}.ndjson`));
   await floor.checkpoint();
@@ -118,7 +112,7 @@ async function openFloor({ urls, directory }: TestInstance): Promise<Floor> {
 
 function summarize(
   runs: readonly JsonRun[],
-  facts: Pick<JsonResult, 'events' | 'bytes' | 'postgres' | 'peakRssMiB'>,
+  facts: { events: number; bytes: number; postgres: string; peakRssMiB: number },
 ): JsonResult {
   const { events, bytes, postgres, peakRssMiB: peak } = facts;
   const seconds = median(runs.map((run) => run.seconds));
@@ -136,8 +130,4 @@ function summarize(
     postgres,
     runs,
   };
-}
-
-function round(value: number, digits = 2): number {
-  return Number(value.toFixed(digits));
 }

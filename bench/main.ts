@@ -1,6 +1,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runJsonCase, type BenchConsole, type JsonResult } from './json-case.ts';
+import type { BenchConsole, CaseResult } from './case-result.ts';
+import { runFreshness } from './freshness-case.ts';
+import { runHttpBatch, runHttpSingle } from './http-case.ts';
+import { runJsonCase } from './json-case.ts';
 import { describeCommit, describeMachine, type Machine } from './machine.ts';
 import { type BenchOptions, readOptions, usage, UsageError } from './options.ts';
 
@@ -8,17 +11,22 @@ export interface BenchResult {
   readonly date: string;
   readonly commit: string | null;
   readonly machine: Machine;
-  readonly cases: readonly JsonResult[];
+  readonly cases: readonly CaseResult[];
 }
 
-type Case = (options: BenchOptions, console: BenchConsole) => Promise<JsonResult>;
+type Case = (options: BenchOptions, console: BenchConsole) => Promise<CaseResult>;
 
-const cases: Readonly<Record<string, Case>> = { json: runJsonCase };
+const cases: Readonly<Record<string, Case>> = {
+  json: runJsonCase,
+  'http-single': runHttpSingle,
+  'http-batch': runHttpBatch,
+  freshness: runFreshness,
+};
 
 async function main(args: readonly string[]): Promise<void> {
   const options = readOptions(args, Object.keys(cases));
   const bench = { say: note, interrupted: interruption() };
-  const results: JsonResult[] = [];
+  const results: CaseResult[] = [];
   for (const name of options.cases) {
     const run = cases[name];
     if (run) results.push(assertSound(await run(options, bench)));
@@ -45,7 +53,7 @@ function interruption(): Promise<never> {
   return interrupted;
 }
 
-function assertSound(result: JsonResult): JsonResult {
+function assertSound(result: CaseResult): CaseResult {
   for (const [name, value] of [result, ...result.runs].flatMap((part) => Object.entries(part))) {
     if (typeof value === 'number' && !(value > 0 && value < Number.POSITIVE_INFINITY)) {
       throw new Error(`${result.case}: ${name} is ${value}`);
@@ -55,19 +63,11 @@ function assertSound(result: JsonResult): JsonResult {
 }
 
 function toTable({ cases: results, machine }: BenchResult): string {
-  const lines = results.map((result) =>
-    [
-      result.case.padEnd(8),
-      result.ratio.toFixed(3).padStart(6),
-      result.seconds.toFixed(2).padStart(10),
-      result.floorSeconds.toFixed(2).padStart(10),
-      String(result.rowsPerSecond).padStart(10),
-      result.cpuSecondsPerMillionEvents.toFixed(1).padStart(12),
-      String(result.peakRssMiB).padStart(10),
-    ].join(''),
-  );
-  const head = 'case     ratio   seconds     floor    rows/s   CPU s/10^6   RSS MiB';
-  return `${[head, ...lines, `${machine.cores} cores, Node ${machine.node}`].join('\n')}\n`;
+  const lines = results.map(({ case: name, ratio, runs: _runs, ...facts }) => {
+    const numbers = Object.entries(facts).map(([fact, value]) => `${fact} ${String(value)}`);
+    return `${name.padEnd(12)} ratio ${ratio.toFixed(3)}   ${numbers.join(', ')}`;
+  });
+  return `${[...lines, `${machine.cores} cores, Node ${machine.node}`].join('\n')}\n`;
 }
 
 async function save(name: string, text: string): Promise<void> {
