@@ -38,6 +38,8 @@ export interface PlanResult {
   readonly batches: readonly RunnableBatch[];
   /** Nothing to do now, but the source has something that can be read only later (a line being written). */
   readonly lookAgainMs?: number;
+  /** The pipeline is paused: nothing new was planned. */
+  readonly paused?: boolean;
 }
 
 export interface ExtractResult {

@@ -8,6 +8,7 @@ import {
 } from '../store/catalog/destinations.ts';
 import { groupsNeedingReview } from '../store/catalog/groups.ts';
 import { sourcesWithUnplannedChunks } from '../store/catalog/intake-chunks.ts';
+import { listPaused } from '../store/catalog/pauses.ts';
 import { runningRestreams } from '../store/catalog/restreams.ts';
 import { listWantedSyncs } from '../store/catalog/wanted-syncs.ts';
 import type { Activities } from './contract.ts';
@@ -40,6 +41,7 @@ async function sourcesToPlan({
   if (unplanned.length === 0) return [];
   const { pipelines } = await configuration.current();
   const inUse = new Set(Object.values(pipelines).map(({ source }) => source));
+  for (const { source } of await listPaused(catalog)) inUse.delete(source);
   return unplanned.filter((source) => inUse.has(source));
 }
 

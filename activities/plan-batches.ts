@@ -14,6 +14,7 @@ import {
 } from '../store/catalog/lanes.ts';
 import { reopenLost } from '../store/catalog/deliveries.ts';
 import { currentMappings } from '../store/catalog/mappings.ts';
+import { isPaused } from '../store/catalog/pauses.ts';
 import { isRefreshDue, recordPlan } from '../store/catalog/plans.ts';
 import { syncDone, wantedSince } from '../store/catalog/wanted-syncs.ts';
 import type { Activities, PlanInput, PlanResult, RunnableBatch } from './contract.ts';
@@ -36,6 +37,11 @@ export function createPlanBatches(dependencies: Dependencies): Activities['planB
     const planned = await listRunnable(catalog, { source, window });
     if (isFull(planned, configured, window)) return { batches: planned.map(summarize) };
     const since = await wantedSince(catalog, source);
+    if (await isPaused(catalog, source)) {
+      // Resuming wants a sync of its own.
+      if (planned.length === 0 && since !== null) await syncDone(catalog, source, since);
+      return { batches: planned.map(summarize), paused: true };
+    }
     const [planning] = await Promise.allSettled([planSource(dependencies, configured)]);
     // What is planned runs, also when the source, or one lane of it, cannot be planned now.
     const batches = await listRunnable(catalog, { source, window });

@@ -1,12 +1,13 @@
 import { Command } from 'commander';
 import { exitCode } from './exit-codes.ts';
+import { addOperateVerbs } from './operate-verbs.ts';
 import { print, printJson } from './print.ts';
 import { runApply } from './verbs/apply.ts';
 import * as destination from './verbs/destination.ts';
 import { runDoctor } from './verbs/doctor.ts';
 import { runDown } from './verbs/down.ts';
 import * as failed from './verbs/failed.ts';
-import type { FileFlag, JsonFlag } from './verbs/flags.ts';
+import { jsonOption as json, type FileFlag, type JsonFlag } from './verbs/flags.ts';
 import { runInit } from './verbs/init.ts';
 import * as mapping from './verbs/mapping.ts';
 import * as runs from './verbs/runs.ts';
@@ -32,6 +33,7 @@ export function createProgram(end: End): Command {
   });
   addInstanceVerbs(program, end);
   addDataVerbs(program, end);
+  addOperateVerbs(program, end);
   addConnectionVerbs(program, end);
   addReviewVerbs(program, end);
   return program;
@@ -43,7 +45,6 @@ function stopsByItself(verb: Command): boolean {
 }
 
 const file = ['-f, --file <file>', 'configuration', 'millrace.yaml'] as const;
-const json = ['--json', 'one JSON document on stdout'] as const;
 
 function addInstanceVerbs(program: Command, end: End): void {
   program

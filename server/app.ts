@@ -8,6 +8,7 @@ import { configurationRoutes } from './routes/configuration.ts';
 import { destinationRoutes } from './routes/destinations.ts';
 import { failedRoutes } from './routes/failed.ts';
 import { mappingRoutes } from './routes/mappings.ts';
+import { pipelineRoutes } from './routes/pipelines.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sourceRoutes } from './routes/sources.ts';
 import { askWorker, statusRoutes } from './routes/status.ts';
@@ -31,6 +32,7 @@ export function createApp(server: ServerContext): Hono {
   app.route('/v1', runRoutes(server));
   app.route('/v1/configuration', configurationRoutes(server));
   app.route('/v1/syncs', syncRoutes(server));
+  app.route('/v1/pipelines', pipelineRoutes(server));
   app.route('/v1/sources', sourceRoutes(server));
   app.route('/v1/sources', tokenRoutes(server));
   app.route('/v1/destinations', destinationRoutes(server));

@@ -1,5 +1,6 @@
 import { isPipelineError } from '../core/errors.ts';
-import { applySchedules } from '../temporal/schedules.ts';
+import { listPaused } from '../store/catalog/pauses.ts';
+import { applySchedules, type WantedSchedule } from '../temporal/schedules.ts';
 import { assertTemporal } from '../temporal/upkeep.ts';
 import { readCurrent, type ServerContext } from './context.ts';
 
@@ -34,8 +35,20 @@ export function startUpkeep(
   };
 }
 
-/** @throws PipelineError `conflict` only; whatever else fails is noted, logged and tried again. */
+/**
+ * One round after the other: an older one must not undo what a newer configuration did.
+ * @throws PipelineError `conflict` only; whatever else fails is noted, logged and tried again.
+ */
 export async function keepUp(context: ServerContext): Promise<void> {
+  const before = rounds.get(context) ?? Promise.resolve();
+  const round = before.catch(() => undefined).then(() => keepUpOnce(context));
+  rounds.set(context, round);
+  return round;
+}
+
+const rounds = new WeakMap<ServerContext, Promise<void>>();
+
+async function keepUpOnce(context: ServerContext): Promise<void> {
   const { temporal, installation, environment, log } = context;
   try {
     const schedules = await wantedSchedules(context);
@@ -54,9 +67,12 @@ export async function keepUp(context: ServerContext): Promise<void> {
   }
 }
 
-async function wantedSchedules(context: ServerContext) {
+async function wantedSchedules(context: ServerContext): Promise<readonly WantedSchedule[]> {
   const { pipelines } = await readCurrent(context);
-  return Object.values(pipelines).flatMap(({ source, everyMs }) =>
-    everyMs === undefined ? [] : [{ source, everyMs }],
+  const paused = new Set((await listPaused(context.catalog)).map(({ source }) => source));
+  return Object.entries(pipelines).flatMap(([pipeline, { source, destinations, everyMs }]) =>
+    everyMs === undefined
+      ? []
+      : [{ pipeline, source, destinations, everyMs, paused: paused.has(source) }],
   );
 }

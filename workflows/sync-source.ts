@@ -26,6 +26,7 @@ const lastLookMs = 10_000;
 const drainMs = 10_000;
 /** Named in the result of a run. */
 const listedStreams = 10;
+const pausedNote = 'the pipeline is paused: `resume` plans what is new';
 
 /**
  * Brings in what one source has, id `sync/<source>`: plans, keeps a window of deliveries in flight
@@ -39,6 +40,7 @@ export async function syncSource({
 }: SyncSourceInput): Promise<void> {
   const flight = new BatchFlight(source);
   let nudged = false;
+  let isPaused = false;
   setHandler(nudgeSignal, () => void (nudged = true), {
     description: 'New data may be there: plan once more before ending. Needs no input.',
   });
@@ -46,7 +48,8 @@ export async function syncSource({
   for (;;) {
     flight.lookAnew(nudged);
     nudged = false;
-    const { batches, lookAgainMs } = await planBatches({ source, window });
+    const { batches, lookAgainMs, paused = false } = await planBatches({ source, window });
+    isPaused = paused;
     const started = await flight.start(batches);
     setCurrentDetails(`${flight.describe()}; ${flight.size} batches in flight`);
     if (flight.size === 0 && started === 0 && !nudged) {
@@ -61,8 +64,9 @@ export async function syncSource({
     }
     await flight.change(() => nudged);
   }
-  setCurrentDetails(flight.describe());
-  upsertMemo({ result: flight.describe() });
+  const result = isPaused ? `${flight.describe()}; ${pausedNote}` : flight.describe();
+  setCurrentDetails(result);
+  upsertMemo({ result });
   await startReviewsOf(flight);
 }
 

@@ -1,3 +1,5 @@
+export const jsonOption = ['--json', 'one JSON document on stdout'] as const;
+
 /** Every verb takes it: one JSON document on stdout. */
 export interface JsonFlag {
   readonly json?: boolean;

@@ -51,7 +51,7 @@ function printInstance({
 }
 
 function printStatus(status: StatusAnswer): void {
-  const { open, temporal, worker, destinations, stoppedLanes } = status;
+  const { open, temporal, worker, destinations, stoppedLanes, paused } = status;
   const { pending, waiting, stopped, lost, openFailures, restreaming } = open;
   print(`  version    ${status.version}, configuration ${status.configurationVersion}`);
   print(`  engine     ${temporal.message ?? temporal.state}; ${worker ? 'a' : 'no'} worker polls`);
@@ -62,6 +62,7 @@ function printStatus(status: StatusAnswer): void {
   for (const { destination, state, message } of destinations) {
     print(`  ${destination}: ${state}${message === null ? '' : `: ${message}`}`);
   }
+  for (const name of paused) print(`  ${name}: paused, "resume ${name}" lets it go on`);
   for (const { source, lane, message } of stoppedLanes) {
     print(`  ${source}/${lane} stands still: ${message}`);
   }

@@ -17,17 +17,18 @@ export async function runSync(pipelines: readonly string[], flags: SyncFlags): P
   const timeoutMs = readTimeout(flags.timeout);
   const api = await connect();
   const body = pipelines.length === 0 ? {} : { pipelines };
-  const { sources, delayed } = await api.post<SyncAnswer>('syncs', body);
+  const { sources, delayed, paused } = await api.post<SyncAnswer>('syncs', body);
   if (delayed !== null) say(`the sync begins later: ${delayed}`);
+  for (const name of paused) say(`${name} is paused and left out: "resume ${name}" lets it go on`);
   if (!flags.wait) {
-    if (flags.json) printJson({ sources });
+    if (flags.json) printJson({ sources, paused });
     return exitCode.ok;
   }
   const { settled, progress } = await waitForSync(api, sources, timeoutMs);
   const all = await api.get<TableAnswer[]>('tables');
   const tables = all.filter(({ source }) => sources.includes(source));
   const { open, stoppedLanes } = progress;
-  if (flags.json) printJson({ sources, settled, open, stoppedLanes, tables });
+  if (flags.json) printJson({ sources, paused, settled, open, stoppedLanes, tables });
   else {
     printTables(tables);
     sayOutcome(progress);

@@ -13,6 +13,8 @@ export interface StatusAnswer {
   readonly worker: boolean;
   readonly destinations: readonly DestinationAnswer[];
   readonly stoppedLanes: readonly StoppedLane[];
+  /** Names of paused pipelines. */
+  readonly paused: readonly string[];
   readonly open: OpenCounts;
 }
 

@@ -10,6 +10,8 @@ export const syncBody = z.strictObject({
 
 export interface SyncAnswer {
   readonly sources: readonly string[];
+  /** Pipelines that were left out: they are paused. One that was named is refused with 409. */
+  readonly paused: readonly string[];
   /** Why Temporal was not asked; `maintain` brings the sync in then. */
   readonly delayed: string | null;
 }

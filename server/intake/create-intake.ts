@@ -10,6 +10,7 @@ import {
   storedBytes,
   type AppendedChunk,
 } from '../../store/catalog/intake-chunks.ts';
+import { isPaused } from '../../store/catalog/pauses.ts';
 import { requestSync } from '../../temporal/syncs.ts';
 import type { ServerContext } from '../context.ts';
 import { isAdminToken, isAllowedHost } from '../guard.ts';
@@ -49,7 +50,7 @@ export function createIntake(context: IntakeContext, maxHeaders: number): Intake
     readFreeBytes: () => readFreeBytes(environment.home),
     now: Date.now,
   });
-  const nudges = new Nudges((source) => tellTemporal(context, source), log);
+  const nudges = new Nudges((source) => tellTemporal(context, catalog, source), log);
   const onAppended = (source: string, chunk: AppendedChunk) => {
     gate.noteStored(source, chunk.storedBytes);
     nudges.nudge(source);
@@ -102,7 +103,13 @@ function keepFresh(refresh: () => Promise<void>): void {
   round();
 }
 
-async function tellTemporal({ temporal }: IntakeContext, source: string): Promise<void> {
+/** What comes in while the pipeline is paused waits in the intake. */
+async function tellTemporal(
+  { temporal }: IntakeContext,
+  catalog: Catalog,
+  source: string,
+): Promise<void> {
+  if (await isPaused(catalog, source)) return;
   await temporal.use((access) => requestSync(access, source));
 }
 

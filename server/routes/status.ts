@@ -3,6 +3,7 @@ import { must } from '../../core/errors.ts';
 import { countOpen } from '../../store/catalog/batches.ts';
 import { readConfigurationVersion } from '../../store/catalog/configurations.ts';
 import { listStoppedLanes } from '../../store/catalog/lanes.ts';
+import { listPaused } from '../../store/catalog/pauses.ts';
 import { isWorkerPolling } from '../../temporal/client.ts';
 import type {
   PlatformAnswer,
@@ -58,6 +59,7 @@ async function readStatus(server: ServerContext): Promise<StatusAnswer> {
     worker: await hasWorker(server),
     destinations: await listDestinations(server),
     stoppedLanes: await readStoppedLanes(server),
+    paused: (await listPaused(catalog)).map(({ pipeline }) => pipeline),
     open: await countOpen(catalog, { sources: 'all' }),
   };
 }

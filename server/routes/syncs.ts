@@ -1,12 +1,13 @@
 import { statfs } from 'node:fs/promises';
 import { Hono } from 'hono';
-import { isPipelineError } from '../../core/errors.ts';
+import { PipelineError } from '../../core/errors.ts';
 import { countOpen } from '../../store/catalog/batches.ts';
 import { reopenLost } from '../../store/catalog/deliveries.ts';
 import { resumePausedLanes } from '../../store/catalog/lanes.ts';
 import { readDestinationStates } from '../../store/catalog/destinations.ts';
+import { listPaused } from '../../store/catalog/pauses.ts';
 import { listWantedSyncs, wantSync } from '../../store/catalog/wanted-syncs.ts';
-import { readObstacles, requestSync } from '../../temporal/syncs.ts';
+import { readObstacles } from '../../temporal/syncs.ts';
 import { readBody, readQuery } from '../answers.ts';
 import {
   progressQuery,
@@ -15,6 +16,7 @@ import {
   type SyncAnswer,
 } from '../contract/syncs.ts';
 import { readCurrent, requireBlock, type ServerContext } from '../context.ts';
+import { askForSyncs, explainDelay } from '../request-syncs.ts';
 import { readStoppedLanes } from './status.ts';
 
 const obstaclesTimeoutMs = 2_000;
@@ -37,28 +39,28 @@ async function requestSyncs(
   server: ServerContext,
   names: readonly string[] | undefined,
 ): Promise<SyncAnswer> {
-  const { catalog, temporal } = server;
+  const { catalog } = server;
   const { pipelines } = await readCurrent(server);
-  const sources = (names ?? Object.keys(pipelines)).map(
-    (name) => requireBlock('pipeline', pipelines, name).source,
-  );
+  const held = new Set((await listPaused(catalog)).map(({ source }) => source));
+  const chosen = (names ?? Object.keys(pipelines)).map((name) => {
+    const { source } = requireBlock('pipeline', pipelines, name);
+    return { name, source };
+  });
+  const paused = chosen.filter(({ source }) => held.has(source)).map(({ name }) => name);
+  if (names !== undefined && paused.length > 0) throw pausedError(paused);
+  const sources = chosen.map(({ source }) => source).filter((source) => !held.has(source));
   for (const source of sources) {
     await wantSync(catalog, source);
     await resumePausedLanes(catalog, source);
     await reopenLost(catalog, source);
   }
-  try {
-    await temporal.use(async (access) => {
-      for (const source of sources) await requestSync(access, source);
-    });
-    return { sources, delayed: null };
-  } catch (error) {
-    return { sources, delayed: explain(error) };
-  }
+  return { sources, paused, delayed: await askForSyncs(server, sources) };
 }
 
-function explain(error: unknown): string {
-  return isPipelineError(error) ? error.message : 'Temporal cannot be reached now';
+function pausedError(names: readonly string[]): PipelineError {
+  const [name = ''] = names;
+  const are = names.length === 1 ? `pipeline ${name} is` : `pipelines ${names.join(', ')} are`;
+  return new PipelineError('conflict', `${are} paused: "resume ${name}" lets it go on`);
 }
 
 async function readProgress(
@@ -108,6 +110,6 @@ async function findObstacles({ temporal }: ServerContext, sources: readonly stri
       return (await Promise.all(found)).flat();
     }, obstaclesTimeoutMs);
   } catch (error) {
-    return [explain(error)];
+    return [explainDelay(error)];
   }
 }

@@ -1,5 +1,6 @@
 import type { Position, PositionRange } from '../../core/positions.ts';
 import type { Catalog, Queryable, Transaction } from './catalog.ts';
+import { mayPlan } from './pauses.ts';
 
 export interface PlannedRange extends PositionRange {
   readonly batchId: string;
@@ -19,12 +20,13 @@ export interface LanePlanRecord {
 /**
  * Makes a plan durable: moves the lane's head over the ranges and inserts them as batches with
  * their deliveries, in one transaction, only if the head still stands where the cut began. False:
- * another planner was first and nothing was written. Repeating is harmless, no gap can arise.
+ * another planner was first, or the source is paused, and nothing was written. Repeating is harmless, no gap can arise.
  */
 export async function recordPlan(catalog: Catalog, plan: LanePlanRecord): Promise<boolean> {
   const last = plan.ranges.at(-1);
   if (!last) return false;
   return catalog.transaction(async (tx) => {
+    if (!(await mayPlan(tx, plan.source))) return false;
     const { rowCount } = await tx.query(
       `UPDATE millrace.lanes SET head = $4, memo = $5
         WHERE source = $1 AND lane = $2 AND head = $3 AND state = 'active'`,
