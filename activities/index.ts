@@ -1,3 +1,4 @@
+import { BackupCheck } from './backup-check.ts';
 import type { Activities } from './contract.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { createExtract } from './extract.ts';
@@ -11,18 +12,19 @@ import { createSyncSchema } from './sync-schema.ts';
 
 /** All activities of a worker, in the order of a batch's life. */
 export function createActivities(dependencies: ActivityDependencies): Activities {
+  const backups = new BackupCheck(dependencies);
   return {
-    planBatches: createPlanBatches(dependencies),
+    planBatches: createPlanBatches(dependencies, backups),
     extract: createExtract(dependencies),
     syncSchema: createSyncSchema(dependencies),
     mapBatch: createMapBatch(dependencies),
-    load: createLoad(dependencies),
+    load: createLoad(dependencies, backups),
     startReviews: createStartReviews(dependencies),
     countOpen: createCountOpen(dependencies),
     freezeRestream: createFreezeRestream(dependencies),
     restreamStatus: createRestreamStatus(dependencies),
-    reconcile: createReconcile(dependencies),
-    probeDestinations: createProbeDestinations(dependencies),
+    reconcile: createReconcile(dependencies, backups),
+    probeDestinations: createProbeDestinations(dependencies, backups),
     sweep: createSweep(dependencies),
   };
 }

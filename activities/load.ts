@@ -14,6 +14,7 @@ import { stopLane } from '../store/catalog/lanes.ts';
 import { currentMapping, readMapping } from '../store/catalog/mappings.ts';
 import { newAttempt } from './attempts.ts';
 import { readGenerations } from './generations.ts';
+import type { BackupCheck } from './backup-check.ts';
 import type { Activities, LoadInput, LoadResult } from './contract.ts';
 import type { ActivityDependencies, OpenDestination } from './dependencies.ts';
 import { settleLoaded } from './settle-loaded.ts';
@@ -30,7 +31,10 @@ interface LoadContext {
   readonly manifest: Manifest;
 }
 
-export function createLoad(dependencies: ActivityDependencies): Activities['load'] {
+export function createLoad(
+  dependencies: ActivityDependencies,
+  backups: Pick<BackupCheck, 'beforeLoading'>,
+): Activities['load'] {
   const { catalog } = dependencies;
   return async function load(input: LoadInput): Promise<LoadResult> {
     const { batch, deliveries } = await readBatch(catalog, input.batchId);
@@ -43,7 +47,11 @@ export function createLoad(dependencies: ActivityDependencies): Activities['load
     const manifest = must(found, 'the manifest');
     const context = { dependencies, input, batch, manifest, pins: delivery.pins ?? {} };
     try {
-      const row = await withDestination(dependencies, input, (open) => loadOnce(context, open));
+      const row = await withDestination(dependencies, input, async (open) => {
+        const { source, lane } = batch;
+        await backups.beforeLoading({ source, lane, destination: input.destination }, open);
+        return loadOnce(context, open);
+      });
       if (row === null) return { outcome: 'waiting', rowsLoaded: 0, rowsFailed: 0 };
       // Only what reached it says that it is up; other steps may do without.
       await noteDestinationUp(catalog, input.destination);
@@ -182,6 +190,8 @@ async function explain(
   const nothing = { rowsLoaded: 0, rowsFailed: 0 };
   if (isPipelineError(error, 'pin-outdated')) return { outcome: 'pin-outdated', ...nothing };
   if (isPipelineError(error, 'extract-lost')) return { outcome: 'files-lost', ...nothing };
+  // The delivery stays open: it goes on after recover.
+  if (isPipelineError(error, 'backup-mismatch')) return { outcome: 'stopped', ...nothing };
   if (!isPipelineError(error, 'ledger-conflict')) throw error;
   const { kind, message } = error;
   const { batchId, destination } = input;

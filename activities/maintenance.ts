@@ -11,18 +11,26 @@ import { sourcesWithUnplannedChunks } from '../store/catalog/intake-chunks.ts';
 import { listPaused } from '../store/catalog/pauses.ts';
 import { runningRestreams } from '../store/catalog/restreams.ts';
 import { listWantedSyncs } from '../store/catalog/wanted-syncs.ts';
+import { listHolds } from '../store/catalog/source-holds.ts';
+import type { BackupCheck } from './backup-check.ts';
 import type { Activities } from './contract.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { createForgetEventIds } from './forget-event-ids.ts';
 import { maxOpenReviews } from './reviews.ts';
 import { sweepStaging } from './sweep-staging.ts';
 
-export function createReconcile(dependencies: ActivityDependencies): Activities['reconcile'] {
+export function createReconcile(
+  dependencies: ActivityDependencies,
+  backups: Pick<BackupCheck, 'everywhere'>,
+): Activities['reconcile'] {
   const { catalog, engine } = dependencies;
   return async function reconcile() {
+    await backups.everywhere();
+    const held = new Set((await listHolds(catalog)).map(({ source }) => source));
     const open = await sourcesWithWork(catalog);
     const wanted = await listWantedSyncs(catalog);
-    const sources = new Set([...open, ...wanted, ...(await sourcesToPlan(dependencies))]);
+    const candidates = new Set([...open, ...wanted, ...(await sourcesToPlan(dependencies))]);
+    const sources = candidates.difference(held);
     for (const source of sources) await engine.startSync(source);
     const restreams = await runningRestreams(catalog);
     for (const restream of restreams) await engine.startRestream(restream);
@@ -47,22 +55,25 @@ async function sourcesToPlan({
 
 export function createProbeDestinations(
   dependencies: ActivityDependencies,
+  backups: Pick<BackupCheck, 'ofDestination'>,
 ): Activities['probeDestinations'] {
   return async function probeDestinations() {
     const states = await readDestinationStates(dependencies.catalog);
-    const reopened = await Promise.all(states.map((row) => probe(dependencies, row)));
+    const reopened = await Promise.all(states.map((row) => probe(dependencies, backups, row)));
     return { reopened: reopened.reduce((sum, count) => sum + count, 0) };
   };
 }
 
 async function probe(
   { catalog, destinations, signal }: ActivityDependencies,
+  backups: Pick<BackupCheck, 'ofDestination'>,
   { destination, state }: DestinationState,
 ): Promise<number> {
   if (state !== 'ok') {
     try {
       const open = await destinations.open(destination);
       await open.destination.check(signal());
+      await backups.ofDestination(destination, open); // it may be back from a backup
     } catch {
       return 0; // still away, whatever the reason: its deliveries wait, everything else goes on
     }

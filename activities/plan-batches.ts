@@ -17,6 +17,7 @@ import { currentMappings } from '../store/catalog/mappings.ts';
 import { isPaused } from '../store/catalog/pauses.ts';
 import { isRefreshDue, recordPlan } from '../store/catalog/plans.ts';
 import { syncDone, wantedSince } from '../store/catalog/wanted-syncs.ts';
+import type { BackupCheck } from './backup-check.ts';
 import type { Activities, PlanInput, PlanResult, RunnableBatch } from './contract.ts';
 import type { ActivityDependencies, ConfiguredSource } from './dependencies.ts';
 
@@ -30,10 +31,14 @@ const firstBatchBytes = 8 * 1024 * 1024;
 /** Ranges cut for one lane in one go; the next call goes on. */
 const maxRanges = 16;
 
-export function createPlanBatches(dependencies: Dependencies): Activities['planBatches'] {
+export function createPlanBatches(
+  dependencies: Dependencies,
+  backups: Pick<BackupCheck, 'beforePlanning'>,
+): Activities['planBatches'] {
   const { catalog, configuration } = dependencies;
   return async function planBatches({ source, window }: PlanInput): Promise<PlanResult> {
     const configured = await configuration.source(source);
+    if (await backups.beforePlanning(configured)) return endSync(dependencies, source);
     const planned = await listRunnable(catalog, { source, window });
     if (isFull(planned, configured, window)) return { batches: planned.map(summarize) };
     const since = await wantedSince(catalog, source);
@@ -52,6 +57,16 @@ export function createPlanBatches(dependencies: Dependencies): Activities['planB
     if (since !== null) await syncDone(catalog, source, since);
     return { batches: [] };
   };
+}
+
+/** The source is held: nothing is left to do until a person recovers it. */
+async function endSync(
+  { catalog }: Pick<Dependencies, 'catalog'>,
+  source: string,
+): Promise<PlanResult> {
+  const since = await wantedSince(catalog, source);
+  if (since !== null) await syncDone(catalog, source, since);
+  return { batches: [] };
 }
 
 /** Every destination has as much on its way as it may: a plan would bring nothing that can begin. */

@@ -175,6 +175,14 @@ export interface DestinationCapabilities {
   readonly writeModes: readonly WriteMode[];
 }
 
+/** What a ledger says about a source, to be compared with the catalog (restored backups). */
+export interface LedgerSurvey {
+  /** Another one after the ledger was made anew: restored from a backup, or of another database. */
+  readonly incarnation: string;
+  /** Of every lane the live batch that reaches furthest. */
+  readonly furthest: readonly { readonly lane: string; readonly batchId: string }[];
+}
+
 /** A warehouse. Every method may be repeated; a repetition changes nothing. */
 export interface Destination extends AsyncDisposable {
   readonly capabilities: DestinationCapabilities;
@@ -200,6 +208,27 @@ export interface Destination extends AsyncDisposable {
   forgetIds(olderThanMs: number, signal: AbortSignal): Promise<number>;
 
   readLedger(batchIds: readonly string[], signal: AbortSignal): Promise<readonly LedgerRow[]>;
+
+  /** Answered by an index, one look for each lane: it is asked before every plan and load. */
+  surveyLedger(
+    of: { readonly source: string; readonly lane?: string },
+    signal: AbortSignal,
+  ): Promise<LedgerSurvey>;
+
+  /** All rows of a source in the order of their batch ids, `limit` of them behind `after`. */
+  pageLedger(
+    page: { readonly source: string; readonly after: string; readonly limit: number },
+    signal: AbortSignal,
+  ): Promise<readonly LedgerRow[]>;
+
+  /**
+   * Makes the rows that other installations wrote for these sources our own, but for batches that
+   * we have a row of too. Answers how many. `dryRun` only counts.
+   */
+  adoptLedger(
+    of: { readonly sources: readonly string[]; readonly dryRun: boolean },
+    signal: AbortSignal,
+  ): Promise<number>;
 
   beginLoad(request: LoadRequest): Promise<LoadTransaction>;
 }

@@ -122,6 +122,11 @@ export const systemFailures = {
     action: 'stop',
     advice: 'The warehouse holds other content under this batch id; compare, then decide.',
   },
+  'backup-mismatch': {
+    action: 'stop',
+    advice:
+      'Catalog and warehouse are of different moments: run recover (first with --dry-run to see what it would do).',
+  },
   'extract-lost': {
     action: 'stop',
     advice:

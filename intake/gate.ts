@@ -17,12 +17,14 @@ interface Allowance {
 const diskLookMs = 500;
 const quotaRetrySeconds = 30;
 const diskRetrySeconds = 30;
+const heldRetrySeconds = 60;
 
 /** Says no before anything is stored: disk, rate and quota of a source. */
 export class IntakeGate {
   readonly #options: GateOptions;
   readonly #allowances = new Map<string, Allowance>();
   readonly #stored = new Map<string, number>();
+  #held: ReadonlyMap<string, string> = new Map();
   #lookedAt = Number.NEGATIVE_INFINITY;
   #freeBytes: Promise<number> = Promise.resolve(0);
 
@@ -34,11 +36,18 @@ export class IntakeGate {
     this.#stored.set(source, bytes);
   }
 
+  /** Sources that stand still until a person recovers them, and why. */
+  noteHeld(held: ReadonlyMap<string, string>): void {
+    this.#held = held;
+  }
+
   /**
    * Before a request is read.
-   * @throws PipelineError `staging-unavailable`, `quota-exceeded`, with `retryAfterSeconds`
+   * @throws PipelineError `backup-mismatch`, `staging-unavailable`, `quota-exceeded`, with
+   *   `retryAfterSeconds`
    */
   async admit(source: string, { quotaBytes }: IntakeRules): Promise<void> {
+    this.#refuseHeld(source);
     await this.#refuseFullDisk();
     if ((this.#stored.get(source) ?? 0) < quotaBytes) return;
     throw new PipelineError('quota-exceeded', `the intake of ${source} is full`, {
@@ -70,6 +79,13 @@ export class IntakeGate {
       `source ${source} sends more than ${eventsPerSecond} events per second`,
       { details: { retryAfterSeconds } },
     );
+  }
+
+  #refuseHeld(source: string): void {
+    const message = this.#held.get(source);
+    if (message === undefined) return;
+    const details = { retryAfterSeconds: heldRetrySeconds };
+    throw new PipelineError('backup-mismatch', message, { details });
   }
 
   async #refuseFullDisk(): Promise<void> {

@@ -2,6 +2,7 @@ import type {
   AppliedChange,
   Destination,
   LedgerRow,
+  LedgerSurvey,
   LoadRequest,
   LoadTransaction,
   SchemaChange,
@@ -88,6 +89,51 @@ export class MemoryDestination implements Destination {
     return warehouse
       .ledgerOf(installation, name)
       .filter(({ batchId }) => batchIds.includes(batchId));
+  }
+
+  async surveyLedger(
+    { source, lane }: { readonly source: string; readonly lane?: string },
+    _signal: AbortSignal,
+  ): Promise<LedgerSurvey> {
+    const { warehouse, installation, name } = this.#options;
+    warehouse.assertReachable();
+    const furthest = new Map<string, LedgerRow>();
+    for (const row of warehouse.ledgerOf(installation, name)) {
+      const isLive = row.source === source && row.batchId.startsWith(`${source}/`);
+      if (!isLive || (lane !== undefined && row.lane !== lane)) continue;
+      if (row.to > (furthest.get(row.lane)?.to ?? '')) furthest.set(row.lane, row);
+    }
+    const rows = [...furthest.values()];
+    return {
+      incarnation: '',
+      furthest: rows.map(({ lane: at, batchId }) => ({ lane: at, batchId })),
+    };
+  }
+
+  async pageLedger(
+    {
+      source,
+      after,
+      limit,
+    }: { readonly source: string; readonly after: string; readonly limit: number },
+    _signal: AbortSignal,
+  ): Promise<readonly LedgerRow[]> {
+    const { warehouse, installation, name } = this.#options;
+    warehouse.assertReachable();
+    return warehouse
+      .ledgerOf(installation, name)
+      .filter((row) => row.source === source && row.batchId > after)
+      .toSorted((a, b) => (a.batchId < b.batchId ? -1 : 1))
+      .slice(0, limit);
+  }
+
+  async adoptLedger(
+    { sources, dryRun }: { readonly sources: readonly string[]; readonly dryRun: boolean },
+    _signal: AbortSignal,
+  ): Promise<number> {
+    const { warehouse, installation, name } = this.#options;
+    warehouse.assertReachable();
+    return warehouse.adopt({ installation, destination: name, sources, dryRun });
   }
 
   async beginLoad(request: LoadRequest): Promise<LoadTransaction> {

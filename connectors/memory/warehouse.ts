@@ -13,8 +13,8 @@ export interface MemoryTable {
 }
 
 interface LedgerEntry {
-  readonly installation: string;
-  readonly destination: string;
+  installation: string;
+  destination: string;
   readonly row: LedgerRow;
 }
 
@@ -50,6 +50,25 @@ export class MemoryWarehouse {
     const table: MemoryTable = { columns: [], keyed: false, rows: [] };
     this.#tables.set(tableKey(name), table);
     return table;
+  }
+
+  /** Gives rows of other installations to this one. */
+  adopt(of: {
+    readonly installation: string;
+    readonly destination: string;
+    readonly sources: readonly string[];
+    readonly dryRun: boolean;
+  }): number {
+    const { installation, destination, sources, dryRun } = of;
+    const ours = new Set(this.ledgerOf(installation, destination).map(({ batchId }) => batchId));
+    const foreign = this.#ledger.filter(
+      (entry) =>
+        entry.installation !== installation &&
+        sources.includes(entry.row.source) &&
+        !ours.has(entry.row.batchId),
+    );
+    if (!dryRun) for (const entry of foreign) Object.assign(entry, { installation, destination });
+    return foreign.length;
   }
 
   ledgerOf(installation: string, destination: string): readonly LedgerRow[] {

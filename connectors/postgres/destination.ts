@@ -2,6 +2,7 @@ import type {
   AppliedChange,
   Destination,
   LedgerRow,
+  LedgerSurvey,
   LoadRequest,
   LoadTransaction,
   TableColumn,
@@ -12,6 +13,7 @@ import { PostgresConnections } from './connection.ts';
 import { forgetIds } from './event-ids.ts';
 import { ensureDatabase } from './ensure-database.ts';
 import { prepareLedger, selectLedger, type LedgerKey } from './ledger.ts';
+import { adoptLedger, pageLedger, surveyLedger } from './ledger-survey.ts';
 import { PostgresLoad } from './load-transaction.ts';
 import { applyMapping, describeTable } from './schema.ts';
 
@@ -81,6 +83,27 @@ export class PostgresDestination implements Destination {
     signal: AbortSignal,
   ): Promise<readonly LedgerRow[]> {
     return this.#connections.run(signal, (client) => selectLedger(client, this.#ledger, batchIds));
+  }
+
+  async surveyLedger(
+    of: { readonly source: string; readonly lane?: string },
+    signal: AbortSignal,
+  ): Promise<LedgerSurvey> {
+    return this.#connections.run(signal, (client) => surveyLedger(client, this.#ledger, of));
+  }
+
+  async pageLedger(
+    page: { readonly source: string; readonly after: string; readonly limit: number },
+    signal: AbortSignal,
+  ): Promise<readonly LedgerRow[]> {
+    return this.#connections.run(signal, (client) => pageLedger(client, this.#ledger, page));
+  }
+
+  async adoptLedger(
+    of: { readonly sources: readonly string[]; readonly dryRun: boolean },
+    signal: AbortSignal,
+  ): Promise<number> {
+    return this.#connections.run(signal, (client) => adoptLedger(client, this.#ledger, of));
   }
 
   async beginLoad(request: LoadRequest): Promise<LoadTransaction> {

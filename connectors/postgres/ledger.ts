@@ -31,12 +31,15 @@ const createLedger = `
     mapping_versions jsonb NOT NULL DEFAULT '{}',
     loaded_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (installation, destination, batch_id)
-  );`;
+  );
+  CREATE INDEX IF NOT EXISTS ledger_lanes ON _millrace.ledger
+    (installation, destination, source, lane, to_position COLLATE "C")
+    WHERE starts_with(batch_id, source || '/');`;
 
 /** Creates the ledger if it is absent; two at once do no harm. */
 export async function prepareLedger(client: pg.ClientBase): Promise<void> {
   const { rows } = await client.query<{ found: boolean }>(
-    `SELECT to_regclass('_millrace.ledger') IS NOT NULL
+    `SELECT to_regclass('_millrace.ledger_lanes') IS NOT NULL
         AND to_regclass('_millrace.event_ids') IS NOT NULL AS found`,
   );
   if (rows[0]?.found) return;
@@ -47,7 +50,7 @@ export async function prepareLedger(client: pg.ClientBase): Promise<void> {
   await client.query('COMMIT');
 }
 
-const columns = `batch_id AS "batchId", source, lane, from_position AS "from", to_position AS "to",
+export const ledgerColumns = `batch_id AS "batchId", source, lane, from_position AS "from", to_position AS "to",
   extract_sha256 AS "extractSha256", map_attempt AS "mapAttempt", load_attempt AS "loadAttempt",
   rows_loaded AS "rowsLoaded", rows_duplicate AS "rowsDuplicate", rows_superseded AS "rowsSuperseded",
   rows_failed AS "rowsFailed", rows_discarded AS "rowsDiscarded", failed_sha256 AS "failedSha256",
@@ -59,7 +62,7 @@ export async function selectLedger(
   batchIds: readonly string[],
 ): Promise<LedgerRow[]> {
   const { rows } = await client.query<LedgerRow>(
-    `SELECT ${columns} FROM _millrace.ledger
+    `SELECT ${ledgerColumns} FROM _millrace.ledger
       WHERE installation = $1 AND destination = $2 AND batch_id = ANY ($3)`,
     [installation, destination, batchIds],
   );
@@ -116,7 +119,7 @@ export async function completeLedger(
     `UPDATE _millrace.ledger
         SET rows_loaded = $4, rows_duplicate = $5, rows_superseded = $6, rows_failed = $7,
             rows_discarded = $8, failed_sha256 = $9, tables = $10
-      WHERE installation = $1 AND destination = $2 AND batch_id = $3 RETURNING ${columns}`,
+      WHERE installation = $1 AND destination = $2 AND batch_id = $3 RETURNING ${ledgerColumns}`,
     [
       installation,
       destination,

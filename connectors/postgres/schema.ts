@@ -79,7 +79,7 @@ async function refuseForeignTable(client: pg.ClientBase, ledger: LedgerKey, name
   const owner = await foreignOwner(client, ledger, name);
   if (owner === null) return;
   throw rejected(
-    `table ${name} was loaded by another Millrace installation (${owner}): rename the source, or use another database`,
+    `table ${name} was loaded by another Millrace installation (${owner}): "recover --adopt" takes it over; else rename the source, or use another database`,
   );
 }
 

@@ -20,6 +20,7 @@ export interface StatusAnswer {
 
 export interface StoppedLane {
   readonly source: string;
+  /** `*`: all of the source; it is held until `recover`. */
   readonly lane: string;
   readonly state: string;
   readonly kind: string | null;

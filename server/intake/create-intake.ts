@@ -11,6 +11,7 @@ import {
   type AppendedChunk,
 } from '../../store/catalog/intake-chunks.ts';
 import { isPaused } from '../../store/catalog/pauses.ts';
+import { listHolds } from '../../store/catalog/source-holds.ts';
 import { requestSync } from '../../temporal/syncs.ts';
 import type { ServerContext } from '../context.ts';
 import { isAdminToken, isAllowedHost } from '../guard.ts';
@@ -74,6 +75,8 @@ export function createIntake(context: IntakeContext, maxHeaders: number): Intake
   });
   const refresh = async () => {
     await directory.refresh();
+    const held = await listHolds(catalog);
+    gate.noteHeld(new Map(held.map(({ source, message }) => [source, message])));
     for (const { source, bytes } of await storedBytes(catalog)) gate.noteStored(source, bytes);
   };
   keepFresh(refresh);

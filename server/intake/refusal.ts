@@ -34,6 +34,7 @@ const statusOf: { readonly [kind in FailureKind]?: number } = {
   'invalid-request': 400,
   'rate-exceeded': 429,
   'quota-exceeded': 429,
+  'backup-mismatch': 503,
   'intake-busy': 503,
   'staging-unavailable': 503,
   'catalog-unavailable': 503,

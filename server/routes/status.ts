@@ -4,6 +4,7 @@ import { countOpen } from '../../store/catalog/batches.ts';
 import { readConfigurationVersion } from '../../store/catalog/configurations.ts';
 import { listStoppedLanes } from '../../store/catalog/lanes.ts';
 import { listPaused } from '../../store/catalog/pauses.ts';
+import { listHolds } from '../../store/catalog/source-holds.ts';
 import { isWorkerPolling } from '../../temporal/client.ts';
 import type {
   PlatformAnswer,
@@ -65,14 +66,16 @@ async function readStatus(server: ServerContext): Promise<StatusAnswer> {
 }
 
 export async function readStoppedLanes({ catalog }: ServerContext): Promise<StoppedLane[]> {
+  const held = (await listHolds(catalog)).map((hold) => ({ ...hold, lane: '*', state: 'held' }));
   const lanes = await listStoppedLanes(catalog);
-  return lanes.map(({ source, lane, state, stopKind: kind, stopMessage: message }) => ({
+  const stopped = lanes.map(({ source, lane, state, stopKind: kind, stopMessage: message }) => ({
     source,
     lane,
     state,
     kind,
     message,
   }));
+  return [...held, ...stopped];
 }
 
 async function hasWorker({ temporal }: ServerContext): Promise<boolean> {

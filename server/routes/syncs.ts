@@ -70,11 +70,15 @@ async function readProgress(
   const { catalog } = server;
   const wanted = (await listWantedSyncs(catalog)).filter((source) => sources.includes(source));
   const stoppedLanes = await readStoppedLanes(server);
+  const held = new Set(
+    stoppedLanes.filter(({ state }) => state === 'held').map(({ source }) => source),
+  );
   const unreachable = await readUnreachable(server);
   const obstacles = await findObstacles(server, wanted);
   return {
     wanted,
-    open: await countOpen(catalog, { sources }),
+    // Nobody waits for what is held: it says so itself.
+    open: await countOpen(catalog, { sources: sources.filter((source) => !held.has(source)) }),
     stoppedLanes: stoppedLanes.filter(({ source }) => sources.includes(source)),
     unreachable,
     obstacles: [

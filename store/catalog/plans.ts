@@ -20,7 +20,8 @@ export interface LanePlanRecord {
 /**
  * Makes a plan durable: moves the lane's head over the ranges and inserts them as batches with
  * their deliveries, in one transaction, only if the head still stands where the cut began. False:
- * another planner was first, or the source is paused, and nothing was written. Repeating is harmless, no gap can arise.
+ * another planner was first, or the source is paused or held, and nothing was written. Repeating is
+ * harmless, no gap can arise.
  */
 export async function recordPlan(catalog: Catalog, plan: LanePlanRecord): Promise<boolean> {
   const last = plan.ranges.at(-1);
@@ -29,7 +30,8 @@ export async function recordPlan(catalog: Catalog, plan: LanePlanRecord): Promis
     if (!(await mayPlan(tx, plan.source))) return false;
     const { rowCount } = await tx.query(
       `UPDATE millrace.lanes SET head = $4, memo = $5
-        WHERE source = $1 AND lane = $2 AND head = $3 AND state = 'active'`,
+        WHERE source = $1 AND lane = $2 AND head = $3 AND state = 'active'
+          AND NOT EXISTS (SELECT FROM millrace.source_holds h WHERE h.source = $1)`,
       [plan.source, plan.lane, plan.from, last.to, plan.memo],
     );
     if (rowCount === 0) return false;

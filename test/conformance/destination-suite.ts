@@ -5,6 +5,7 @@ import { hashFailures } from '../../pipeline/batches/failures-hash.ts';
 import type { BatchToLoad } from '../../pipeline/batches/batch-to-load.ts';
 import { loadBatch } from '../../pipeline/batches/load-batch.ts';
 import { testEventIds } from './destination-ids.ts';
+import { testLedger } from './destination-ledger.ts';
 import { testMerge } from './destination-merge.ts';
 import { testReplace } from './destination-replace.ts';
 import { testTables } from './destination-tables.ts';
@@ -33,6 +34,7 @@ export function testDestination(name: string, setUp: () => Promise<DestinationFi
   testMerge(name, setUp);
   testReplace(name, setUp);
   testEventIds(name, setUp);
+  testLedger(name, setUp);
 
   describe(`${name} as a destination, loading`, () => {
     test('brings every row with its values, its event id and its batch id', async () => {

@@ -1,0 +1,48 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { takeBackup } from '../support/backups.ts';
+import { startOrders, type OrdersInstance } from '../support/orders-instance.ts';
+import { until } from '../support/until.ts';
+
+let orders: OrdersInstance;
+beforeEach(async () => {
+  orders = await startOrders();
+}, 120_000);
+afterEach(() => orders?.[Symbol.asyncDispose]());
+
+const catalogUrl = () => orders.instance.urls.catalogUrl;
+const warehouseUrl = (name = 'warehouse') => orders.instance.urls.destinations[name] ?? '';
+
+interface SyncAnswer {
+  readonly stoppedLanes: readonly { lane: string; kind: string; message: string }[];
+}
+
+/** A sync of a source that is held ends with 1 and says why. */
+async function expectHeld(message: RegExp): Promise<void> {
+  const { stoppedLanes } = await until('the stop', async () => {
+    const answer = await orders.instance.json<SyncAnswer>(['sync'], [0, 1, 5]);
+    return answer.stoppedLanes.length > 0 && answer;
+  });
+  expect(stoppedLanes[0]).toMatchObject({ lane: '*', kind: 'backup-mismatch' });
+  expect(stoppedLanes[0]?.message).toMatch(message);
+}
+
+test('an older catalog: nothing more is planned or loaded', async () => {
+  await orders.addOrders(1_000);
+  await orders.sync();
+  const backup = await takeBackup(catalogUrl());
+  await orders.addOrders(2_000);
+  await orders.sync();
+  const before = await orders.instance.warehouse('SELECT count(*) FROM shop.orders');
+  await backup.restore();
+  await orders.addOrders(500);
+  await expectHeld(/catalog was restored from an older backup/);
+  expect(await orders.instance.warehouse('SELECT count(*) FROM shop.orders')).toEqual(before);
+}, 240_000);
+
+test('an older warehouse: nothing more is planned or loaded', async () => {
+  const backup = await takeBackup(warehouseUrl());
+  await orders.addOrders(2_000);
+  await orders.sync();
+  await backup.restore();
+  await expectHeld(/warehouse was restored from an older backup/);
+}, 240_000);
