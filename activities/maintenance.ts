@@ -17,6 +17,7 @@ import type { Activities } from './contract.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { createForgetEventIds } from './forget-event-ids.ts';
 import { maxOpenReviews } from './reviews.ts';
+import { sweepIntake } from './sweep-intake.ts';
 import { sweepStaging } from './sweep-staging.ts';
 
 export function createReconcile(
@@ -87,6 +88,7 @@ export function createSweep(dependencies: ActivityDependencies): Activities['swe
   const forgetEventIds = createForgetEventIds(dependencies);
   return async function sweep() {
     await forgetEventIds().catch(() => undefined); // a destination that is away is asked next time
-    return { removedFiles: await sweepStaging(dependencies) };
+    const removedChunks = await sweepIntake(dependencies);
+    return { removedFiles: removedChunks + (await sweepStaging(dependencies)) };
   };
 }

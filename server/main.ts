@@ -45,6 +45,7 @@ async function prepare(): Promise<{ context: ServerContext; intake: Intake }> {
   const installation = await prepareCatalog(catalog);
   const parts = { catalog, environment, installation, temporal: new TemporalLink(), log };
   const intake = createIntake(parts, maxHeaders);
+  await intake.refresh().catch(() => undefined); // else within a second
   return { context: { ...parts, refreshIntake: intake.refresh }, intake };
 }
 

@@ -42,7 +42,7 @@ export class IntakeSource implements ReplayableSource {
     _known: readonly KnownLane[],
     _signal: AbortSignal,
   ): Promise<readonly ObservedLane[]> {
-    return [{ name: intakeLane, start: toPosition(1), memo: '' }];
+    return [{ name: intakeLane, start: intakePosition(1), memo: '' }];
   }
 
   async plan(
@@ -89,7 +89,7 @@ export class IntakeSource implements ReplayableSource {
 }
 
 async function* decodeChunk(content: Uint8Array, chunk: number): AsyncIterable<RecordBlock> {
-  const versionPrefix = `${toPosition(chunk)}/`;
+  const versionPrefix = `${intakePosition(chunk)}/`;
   try {
     for await (const block of decodeFrames(once(content))) yield { ...block, versionPrefix };
   } catch (cause) {
@@ -140,7 +140,7 @@ class RangeCut {
   }
 
   #close(): void {
-    const [from, to] = [toPosition(this.#from), toPosition(this.next)];
+    const [from, to] = [intakePosition(this.#from), intakePosition(this.next)];
     this.#ranges.push({ from, to, bytes: this.#bytes });
     this.#from = this.next;
     this.#bytes = 0;
@@ -148,7 +148,8 @@ class RangeCut {
   }
 }
 
-function toPosition(chunk: number): Position {
+/** Position of a chunk: what comes before it has been read. */
+export function intakePosition(chunk: number): Position {
   return String(chunk).padStart(digits, '0');
 }
 

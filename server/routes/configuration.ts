@@ -5,7 +5,9 @@ import { validateConfiguration } from '../../config/load-configuration.ts';
 import { saveConfiguration } from '../../store/catalog/configurations.ts';
 import { destinationsWithOpenDeliveries } from '../../store/catalog/deliveries.ts';
 import { issueFirstTokens } from '../../store/catalog/source-tokens.ts';
+import { intakeLane } from '../../connectors/kit/intake-source.ts';
 import { sourceModule } from '../../connectors/registry.ts';
+import { sourcesWithUnplannedChunks } from '../../store/catalog/intake-chunks.ts';
 import { readBody } from '../answers.ts';
 import {
   applyBody,
@@ -51,6 +53,7 @@ async function apply(
   const { catalog, environment } = server;
   const before = await readApplied(server);
   await refuseOpenDeliveries(server, before?.configuration, configuration);
+  await refuseUnreadEvents(server, before?.configuration, configuration);
   await refuseOtherWriteModes(catalog, configuration);
   const { secretKey } = environment;
   const saved = await saveConfiguration(catalog, {
@@ -73,6 +76,29 @@ async function postedSources({ sources }: Configuration): Promise<readonly strin
     if ((await sourceModule(type)).intakeRules) names.push(name);
   }
   return names;
+}
+
+/** Events that were answered have to be loaded: their source cannot go before they are planned. */
+async function refuseUnreadEvents(
+  { catalog }: ServerContext,
+  before: Configuration = emptyConfiguration,
+  after: Configuration,
+): Promise<void> {
+  const [had, has] = await Promise.all([before, after].map(fedSources));
+  const unread = await sourcesWithUnplannedChunks(catalog, intakeLane);
+  const left = unread.filter((source) => had?.has(source) && !has?.has(source));
+  if (left.length === 0) return;
+  throw new PipelineError(
+    'conflict',
+    `${left.join(', ')} cannot lose its pipeline: events were received that are not loaded; let it finish (sync) first`,
+  );
+}
+
+/** Sources that events are posted to and that a pipeline reads. */
+async function fedSources(configuration: Configuration): Promise<ReadonlySet<string>> {
+  const posted = await postedSources(configuration);
+  const read = Object.values(configuration.pipelines).map(({ source }) => source);
+  return new Set(read.filter((source) => posted.includes(source)));
 }
 
 /** Deliveries are fixed at plan time: their destination cannot go before they are done. */

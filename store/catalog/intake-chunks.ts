@@ -128,3 +128,56 @@ export async function storedBytes(
   );
   return rows;
 }
+
+/** The lowest chunk that is there, of each source that has any. */
+export async function lowestChunks(
+  db: Queryable,
+): Promise<readonly { readonly source: string; readonly chunk: number; readonly bytes: number }[]> {
+  const { rows } = await db.query<{ source: string; chunk: number; bytes: number }>(
+    `SELECT source, stored_bytes AS bytes, lowest.chunk
+       FROM millrace.intakes i, LATERAL (
+         SELECT chunk FROM millrace.intake_chunks c WHERE c.source = i.source
+          ORDER BY chunk LIMIT 1) AS lowest`,
+  );
+  return rows;
+}
+
+/**
+ * Removes the chunks of the batch that begins at `from`, the lowest position of its lane, if all of
+ * its deliveries were settled before a time; answers how many. What is not planned has no batch.
+ */
+export async function removeSettledChunks(
+  catalog: Catalog,
+  input: {
+    readonly source: string;
+    readonly lane: string;
+    readonly from: string;
+    readonly settledBefore: Date;
+  },
+): Promise<number> {
+  const { rows } = await catalog.query<{ removed: number }>(
+    `WITH next AS (
+       SELECT to_position::bigint AS "end" FROM millrace.batches b
+        WHERE run = 'live' AND source = $1 AND lane = $2 AND from_position = $3
+          AND state = 'settled' AND settled_at < $4
+          AND NOT EXISTS (SELECT FROM millrace.deliveries d
+                           WHERE d.batch_id = b.batch_id AND d.state <> 'settled')),
+     gone AS (
+       DELETE FROM millrace.intake_chunks c USING next
+        WHERE c.source = $1 AND c.chunk < next."end" RETURNING c.bytes),
+     less AS (
+       UPDATE millrace.intakes SET stored_bytes = stored_bytes - (SELECT sum(bytes) FROM gone)
+        WHERE source = $1 AND EXISTS (SELECT FROM gone))
+     SELECT count(*) AS removed FROM gone`,
+    [input.source, input.lane, input.from, input.settledBefore.toISOString()],
+  );
+  return rows[0]?.removed ?? 0;
+}
+
+/** Bodies that could not be parsed are known for so long; sent again later they are kept again. */
+export async function forgetUnparsedBodies(db: Queryable, olderThanMs: number): Promise<void> {
+  await db.query(
+    `DELETE FROM millrace.unparsed_bodies WHERE received_at < now() - $1 * interval '1 millisecond'`,
+    [olderThanMs],
+  );
+}
