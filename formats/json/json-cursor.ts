@@ -91,11 +91,9 @@ export class JsonCursor {
   passValue(): void {
     const closers: number[] = [];
     do {
-      const closer = this.#enter();
-      if (closer > 0) {
-        closers.push(closer);
-        if (closers.length > this.deepest) this.deepest = closers.length;
-      } else this.#leave(closers);
+      const closer = this.#enter(closers.length + 1);
+      if (closer > 0) closers.push(closer);
+      else this.#leave(closers);
       if (closers.length > deepestPassed) throw invalid('the document is nested too deeply');
     } while (closers.length > 0);
   }
@@ -119,12 +117,13 @@ export class JsonCursor {
   }
 
   /** Passes a scalar or an empty container (0), or goes into a container: the byte that ends it. */
-  #enter(): number {
+  #enter(depth: number): number {
     const byte = this.peek();
     if (byte !== 0x7b && byte !== 0x5b) {
       this.skipScalar(byte);
       return 0;
     }
+    if (depth > this.deepest) this.deepest = depth;
     const closer = byte + 2;
     this.at += 1;
     if (this.peek() !== closer) {

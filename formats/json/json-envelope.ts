@@ -131,7 +131,7 @@ export class EnvelopeReader {
     if (byte !== openBrace && byte !== 0x5b) return cursor.skipScalar(byte);
     cursor.deepest = 0;
     cursor.passValue();
-    this.#noteDepth(depth + Math.max(1, cursor.deepest));
+    this.#noteDepth(depth + cursor.deepest);
   }
 
   #noteDepth(depth: number): void {

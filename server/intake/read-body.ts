@@ -2,14 +2,18 @@ import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { PipelineError } from '../../core/errors.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
 const inflate = promisify(gunzip);
+/** So much may be dead and not yet freed. */
+const maxDroppedBytes = 16 * 2 ** 20;
 
 /** Bounds what all requests together hold in memory. */
 export class BodyBudget {
   readonly #maxBytes: number;
   #bytes = 0;
+  #dropped = 0;
   #inflating: Promise<unknown> = Promise.resolve();
 
   constructor(maxBytes: number) {
@@ -19,6 +23,7 @@ export class BodyBudget {
   /** @throws PipelineError `intake-busy` */
   take(bytes: number): void {
     if (this.#bytes + bytes > this.#maxBytes) {
+      this.#drop(bytes);
       throw new PipelineError('intake-busy', 'too many requests are being received');
     }
     this.#bytes += bytes;
@@ -26,13 +31,25 @@ export class BodyBudget {
 
   release(bytes: number): void {
     this.#bytes -= bytes;
+    this.#drop(bytes);
   }
 
   /** One at a time: a body that inflates without end must not do so many times over. */
   async inflate(body: Buffer, maxBytes: number): Promise<Buffer> {
     const turn = this.#inflating.then(() => inflate(body, { maxOutputLength: maxBytes }));
-    this.#inflating = turn.catch(() => undefined);
+    // It was put together from pieces, which are dead now; or it was all in vain.
+    this.#inflating = turn.then(
+      ({ length }) => this.#drop(length),
+      () => this.#drop(maxBytes),
+    );
     return turn;
+  }
+
+  #drop(bytes: number): void {
+    this.#dropped += bytes;
+    if (this.#dropped < maxDroppedBytes) return;
+    this.#dropped = 0;
+    collectGarbage();
   }
 }
 
@@ -80,6 +97,7 @@ export class HeldBody implements Disposable {
           chunks.push(chunk);
         } catch (error) {
           request.off('data', onData);
+          request.pause();
           reject(error);
         }
       };

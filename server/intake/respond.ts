@@ -4,6 +4,8 @@ import { toRefusal } from './refusal.ts';
 
 /** A sender who is refused in the middle of a body gets so long to notice. */
 const lingerMs = 500;
+/** And may send so much more, which is dropped; then nothing is read any more. */
+const lingerBytes = 64 * 1024;
 
 export interface Answer {
   readonly status: number;
@@ -72,6 +74,11 @@ function respondAndClose(
     request.socket.destroy();
   };
   const timer = setTimeout(end, lingerMs);
+  let dropped = 0;
   request.once('end', end).once('error', end);
+  request.on('data', ({ length }: Buffer) => {
+    dropped += length;
+    if (dropped > lingerBytes) request.pause();
+  });
   request.resume();
 }

@@ -115,6 +115,8 @@ describe('limits', () => {
   test('depth 100 is fine, 101 is rejected, alone or in a list', () => {
     expect(raws(`{"a":${nested(99)}}`)).toHaveLength(1);
     expect(outcomes(`{"a":${nested(100)}}`)).toEqual(['too-deep']);
+    expect(outcomes(`{"a":${nested(100).replace('1', '')}}`)).toEqual(['too-deep']);
+    expect(raws(`{"a":${nested(99).replace('1', '')}}`)).toHaveLength(1);
     expect(outcomes(`{"_metadata":{"x":${nested(99)}}}`)).toEqual(['too-deep']);
     expect(outcomes(`[{"a":${nested(100)}},{"a":1}]`)).toMatchObject([
       'too-deep',
