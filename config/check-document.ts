@@ -111,10 +111,16 @@ function checkPipelines({ destinations, sources, pipelines }: ConfigurationDocum
   return problems;
 }
 
+/** What the ids of batches begin with that are not live. */
+const runNames: ReadonlySet<string> = new Set(['restream', 'backfill', 'replace']);
+
 /** Sources give schemas their names: `a-b` and `a_b` would share one. */
 function checkNames({ sources }: ConfigurationDocument): readonly Problem[] {
   const folded = new Map<string, string>();
   return Object.keys(sources).flatMap((name) => {
+    if (runNames.has(name)) {
+      return [{ path: ['sources', name], message: `is a name that batches use: choose another` }];
+    }
     const key = name.replaceAll(/[-_]+/g, '_').replace(/_$/, '');
     const other = folded.get(key);
     folded.set(key, name);

@@ -213,6 +213,14 @@ destinations:
     },
   );
 
+  test.each(['restream', 'backfill', 'replace'])(
+    'is told that a source cannot be called %s',
+    async (name) => {
+      const lines = await complaints(small.replaceAll('files', name));
+      expect(lines[0]).toContain('is a name that batches use');
+    },
+  );
+
   test('hears which write modes there are', async () => {
     const lines = await complaints(small.replace('[warehouse] }', '[warehouse], write: upsert }'));
     expect(lines[0]).toContain('must be append, merge or replace');
