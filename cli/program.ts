@@ -3,6 +3,7 @@ import { exitCode } from './exit-codes.ts';
 import { addOperateVerbs } from './operate-verbs.ts';
 import { print, printJson } from './print.ts';
 import { runApply } from './verbs/apply.ts';
+import { runDemo, type DemoFlags } from './verbs/demo.ts';
 import * as destination from './verbs/destination.ts';
 import { runDoctor } from './verbs/doctor.ts';
 import { runDown } from './verbs/down.ts';
@@ -71,6 +72,13 @@ function addInstanceVerbs(program: Command, end: End): void {
     .description('look for what could go wrong')
     .option(...json)
     .action(async (flags: JsonFlag) => end(await runDoctor(flags)));
+  program
+    .command('demo')
+    .description('post events of devices and applications to the source app, some of them odd')
+    .option('--minutes <n>', 'for so long', '10')
+    .option('--rate <n>', 'events a second', '200')
+    .option(...json)
+    .action(async (flags: DemoFlags) => end(await runDemo(flags)));
   program
     .command('version')
     .description('version of Millrace')

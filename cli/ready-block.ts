@@ -1,3 +1,4 @@
+import type { ConfigurationAnswer } from '../server/contract/configuration.ts';
 import type { GroupAnswer } from '../server/contract/failed.ts';
 import type { TableAnswer } from '../server/contract/runs.ts';
 import type { Api } from './api.ts';
@@ -27,7 +28,8 @@ export async function printReadyBlock(
     printTokens(tokens);
     print('');
   }
-  printNextSteps(groups, temporalUi);
+  const { sources } = await api.get<ConfigurationAnswer>('configuration');
+  printNextSteps(groups, { temporalUi, isDemo: sources['app'] === 'http' });
 }
 
 export function printTables(tables: readonly TableAnswer[]): void {
@@ -42,7 +44,10 @@ export function printTables(tables: readonly TableAnswer[]): void {
   );
 }
 
-function printNextSteps(groups: readonly GroupAnswer[], temporalUi: string | null): void {
+function printNextSteps(
+  groups: readonly GroupAnswer[],
+  { temporalUi, isDemo }: { readonly temporalUi: string | null; readonly isDemo: boolean },
+): void {
   const typed = groups.find(({ field, kind }) => field !== null && kind === 'type-mismatch');
   const chosen = typed ?? groups[0];
   const steps: [string, string][] = [];
@@ -55,6 +60,7 @@ function printNextSteps(groups: readonly GroupAnswer[], temporalUi: string | nul
     if (typed) steps.push([`failed retry ${id}`, 'load them, exactly once']);
   }
   steps.push(['sync', 'load what is new']);
+  if (isDemo) steps.push(['demo', 'post 200 events a second to the source app, for 10 minutes']);
   print('What to try next, in a second terminal:');
   const width = Math.max(...steps.map(([verb]) => verb.length));
   for (const [verb, what] of steps) print(`  npm run millrace -- ${verb.padEnd(width)}  ${what}`);

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readDemoTables, readReadings } from '../support/demo-files.ts';
 import { sumFiles, sumWarehouse } from '../support/demo-tables.ts';
@@ -147,4 +148,21 @@ test('up on the running instance says so, applies nothing and ends', async () =>
   expect(again).toMatchObject({ code: 0 });
   expect(again.stderr).toContain(`Millrace runs here already (pid ${pid}`);
   expect(await json<InstanceUrls>('up', '--detach')).toMatchObject({ pid, tokens: {} });
+});
+
+test('posts events to the source app, and every one of them is a row, a duplicate or a failed event', async () => {
+  const { posted } = await json<{ posted: number }>('demo', '--minutes', '0.1', '--rate', '300');
+  expect(posted).toBe(1_800);
+  const settled = await cli('sync', 'app');
+  expect([0, 5]).toContain(settled.code);
+  const { catalogUrl } = await json<InstanceUrls>('status');
+  const client = new pg.Client({ connectionString: catalogUrl });
+  await client.connect();
+  const { rows } = await client.query(
+    `SELECT sum(rows_loaded + rows_duplicate + rows_failed)::int AS n,
+            sum(rows_duplicate)::int > 0 AS resent, sum(rows_failed)::int > 0 AS failed
+       FROM millrace.deliveries JOIN millrace.batches USING (batch_id) WHERE source = 'app'`,
+  );
+  await client.end();
+  expect(rows[0]).toEqual({ n: posted, resent: true, failed: true });
 });
