@@ -39,6 +39,20 @@ export interface IntakeSink {
   write(submission: IntakeSubmission): Promise<IntakeReceipt>;
 }
 
+/** A source that pushes, or whose data is gone once it was acknowledged: MQTT, logical replication. */
+export interface StreamingSource extends AsyncDisposable {
+  /** @throws PipelineError `source-unavailable` or `invalid-config`, saying what to do. */
+  check(signal: AbortSignal): Promise<void>;
+
+  /**
+   * Receives until the signal aborts; writes into the sink, in order, and acknowledges to the source
+   * only what the sink has resolved. `from` is the `resume` of the newest durable submission, null
+   * before the first one. What was not acknowledged comes again, under the same event ids.
+   * @throws PipelineError `source-unavailable`; `position-corrupt` when `from` is not ours
+   */
+  stream(from: string | null, sink: IntakeSink, signal: AbortSignal): Promise<void>;
+}
+
 export interface ChunkSize {
   readonly chunk: number;
   readonly events: number;
