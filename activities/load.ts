@@ -1,10 +1,12 @@
 import type { Destination, LedgerRow, LoadRequest, LoadTable } from '../core/destination.ts';
 import type { Mapping } from '../core/mapping.ts';
-import { isPipelineError, must } from '../core/errors.ts';
+import { isPipelineError, must, PipelineError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoints.ts';
 import type { EventFailure, FailedEvent } from '../core/failed-events.ts';
-import type { LoadPart } from '../pipeline/batches/batch-to-load.ts';
-import { loadBatch } from '../pipeline/batches/load-batch.ts';
+import type { BatchToLoad, LoadCallbacks, LoadPart } from '../pipeline/batches/batch-to-load.ts';
+import { hashFailures } from '../pipeline/batches/failures-hash.ts';
+import { loadBatch, rehearseBatch } from '../pipeline/batches/load-batch.ts';
+import { adoptFailures } from '../store/catalog/adopt-failures.ts';
 import { readBatch, type BatchRow } from '../store/catalog/batches.ts';
 import { setDeliveryState } from '../store/catalog/deliveries.ts';
 import { noteDestinationUp } from '../store/catalog/destinations.ts';
@@ -29,6 +31,13 @@ interface LoadContext {
   readonly batch: BatchRow;
   readonly pins: Readonly<Record<string, number>>;
   readonly manifest: Manifest;
+}
+
+/** All that a load transaction needs, opened for one attempt. */
+interface OpenBatch {
+  readonly loadAttempt: string;
+  readonly batch: BatchToLoad;
+  readonly callbacks: LoadCallbacks;
 }
 
 export function createLoad(
@@ -56,7 +65,7 @@ export function createLoad(
       // Only what reached it says that it is up; other steps may do without.
       await noteDestinationUp(catalog, input.destination);
       failpoint('before-settle');
-      return await settleLoaded(dependencies, input, row);
+      return await settle(context, row);
     } catch (error) {
       return await explain(context, error);
     }
@@ -76,7 +85,44 @@ async function loadOnce(context: LoadContext, { destination }: OpenDestination) 
   }
 }
 
+/** Settles; failed events that the ledger counts and a restored catalog lacks are found again. */
+async function settle(context: LoadContext, row: LedgerRow): Promise<LoadResult> {
+  const { dependencies, input } = context;
+  try {
+    return await settleLoaded(dependencies, input, row);
+  } catch (error) {
+    if (!isPipelineError(error, 'conflict')) throw error;
+  }
+  await rebuildFailures(context, row);
+  return settleLoaded(dependencies, input, row);
+}
+
+/** What mapping found is recorded already; what the destination refused shows when it is asked again. */
+async function rebuildFailures(context: LoadContext, row: LedgerRow): Promise<void> {
+  const { dependencies, input } = context;
+  const { catalog } = dependencies;
+  const { batchId, destination, mapAttempt } = input;
+  const known = { batchId, destination, row, hashOf: hashFailures };
+  if (await adoptFailures(catalog, { ...known, attempts: [mapAttempt] })) return;
+  const refused = await withDestination(dependencies, input, async (open) => {
+    const { batch, callbacks, loadAttempt } = await openBatch(context);
+    await rehearseBatch(open.destination, batch, callbacks);
+    return loadAttempt;
+  });
+  const attempts = refused === null ? [mapAttempt] : [mapAttempt, refused];
+  if (await adoptFailures(catalog, { ...known, attempts })) return;
+  const kind = 'backup-mismatch';
+  const message = `batch ${batchId}: the ledger counts ${row.rowsFailed} failed events that the catalog does not know, and they are not found again: recover closes the batch without them`;
+  await setDeliveryState(catalog, { batchId, destination, state: 'stopped', kind, message });
+  throw new PipelineError(kind, message);
+}
+
 async function loadStaged(context: LoadContext, destination: Destination): Promise<LedgerRow> {
+  const { batch, callbacks } = await openBatch(context);
+  return loadBatch(destination, batch, callbacks);
+}
+
+async function openBatch(context: LoadContext): Promise<OpenBatch> {
   const { dependencies, input, batch } = context;
   const { staging, catalog, progress } = dependencies;
   const files = await readLoadFiles(staging, input.loadManifest);
@@ -89,22 +135,22 @@ async function loadStaged(context: LoadContext, destination: Destination): Promi
     attempt: loadAttempt,
   };
   const parts = await openParts(context, files.parts);
-  return loadBatch(
-    destination,
-    {
+  return {
+    loadAttempt,
+    batch: {
       request: toRequest(context, parts, loadAttempt),
       parts,
       failuresBefore: await readFailedPlaces(staging, files),
       eventIds: files.idsFile && openIds(staging, files.idsFile),
       generations: await readGenerations(catalog, batch, parts),
     },
-    {
+    callbacks: {
       onResentFailures: (ordinals) => noteResentFailures(catalog, at, ordinals),
       onRefused: async (failures) =>
         recordFailures(catalog, at, await withRecords(context, failures)),
       onProgress: progress.report,
     },
-  );
+  };
 }
 
 async function openParts(

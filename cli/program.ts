@@ -11,6 +11,7 @@ import * as failed from './verbs/failed.ts';
 import { jsonOption as json, type FileFlag, type JsonFlag } from './verbs/flags.ts';
 import { runInit } from './verbs/init.ts';
 import * as mapping from './verbs/mapping.ts';
+import { runRecover, type RecoverFlags } from './verbs/recover.ts';
 import * as runs from './verbs/runs.ts';
 import * as source from './verbs/source.ts';
 import { runStatus } from './verbs/status.ts';
@@ -34,6 +35,7 @@ export function createProgram(end: End): Command {
   });
   addInstanceVerbs(program, end);
   addDataVerbs(program, end);
+  addRecoverVerb(program, end);
   addOperateVerbs(program, end);
   addConnectionVerbs(program, end);
   addReviewVerbs(program, end);
@@ -46,6 +48,18 @@ function stopsByItself(verb: Command): boolean {
 }
 
 const file = ['-f, --file <file>', 'configuration', 'millrace.yaml'] as const;
+
+function addRecoverVerb(program: Command, end: End): void {
+  program
+    .command('recover')
+    .description('bring catalog and warehouses in step after a backup was restored')
+    .option('--source <source>', 'only this one')
+    .option('--destination <destination>', 'compare with this one only')
+    .option('--adopt', 'take over tables that another installation loaded')
+    .option('--dry-run', 'say what would be done')
+    .option(...json)
+    .action(async (flags: RecoverFlags) => end(await runRecover(flags)));
+}
 
 function addInstanceVerbs(program: Command, end: End): void {
   program

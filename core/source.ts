@@ -113,6 +113,14 @@ export interface ReplayableSource extends AsyncDisposable {
    */
   holds?(range: PositionRange, context: Omit<ReadContext, 'limits'>): Promise<boolean>;
 
+  /**
+   * After a backup was restored: the memo that goes with a range which ends at `position`, in a
+   * lane whose head now is to stand at `head`; both came from plans that are forgotten. Where the
+   * range cannot be told from what the lane has now, `read` finds it gone. Absent: the memo of the
+   * lane as it is observed serves all.
+   */
+  noteAt?(lane: ObservedLane, position: Position, head: Position): Promise<string>;
+
   /** The declared schema, where `capabilities.importsSchema`. */
   importSchema?(schemaId: string, signal: AbortSignal): Promise<ImportedSchema>;
 }

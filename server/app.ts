@@ -9,6 +9,7 @@ import { destinationRoutes } from './routes/destinations.ts';
 import { failedRoutes } from './routes/failed.ts';
 import { mappingRoutes } from './routes/mappings.ts';
 import { pipelineRoutes } from './routes/pipelines.ts';
+import { recoveryRoutes } from './routes/recoveries.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sourceRoutes } from './routes/sources.ts';
 import { askWorker, statusRoutes } from './routes/status.ts';
@@ -33,6 +34,7 @@ export function createApp(server: ServerContext): Hono {
   app.route('/v1/configuration', configurationRoutes(server));
   app.route('/v1/syncs', syncRoutes(server));
   app.route('/v1/pipelines', pipelineRoutes(server));
+  app.route('/v1/recoveries', recoveryRoutes(server));
   app.route('/v1/sources', sourceRoutes(server));
   app.route('/v1/sources', tokenRoutes(server));
   app.route('/v1/destinations', destinationRoutes(server));

@@ -78,7 +78,7 @@ async function findHeader({
  * The header, always at the start of the file, once its line is complete: its end may be missing
  * however long the file rests, and there is no record before it.
  */
-async function readHeader(file: FoundFile): Promise<FileMemo['csv']> {
+export async function readHeader(file: FoundFile): Promise<FileMemo['csv']> {
   const start = await readAll(file, { to: headerBytes });
   const from = bomLength(start);
   const [end] = createLineScanner('csv', delimiterOf(file, firstLine(start))).ends(start);

@@ -21,6 +21,13 @@ export function isUntouched(
   return file.size === size && file.mtimeMs === mtimeMs && file.inode === inode;
 }
 
+/** Of a file as it is, where so much of it was read. */
+export async function samplesAt(file: Content, head: number): Promise<Samples> {
+  const first = await readAll(file, { to: Math.min(sampleBytes, head) });
+  const before = await readAll(file, { from: Math.max(0, head - sampleBytes), to: head });
+  return { prefix: hashBytes(first), tail: hashBytes(before) };
+}
+
 /** The file still begins with what was read of it: it is the same, perhaps grown. */
 export async function continues(file: FoundFile, memo: FileMemo): Promise<boolean> {
   if (memo.head === 0) return true;

@@ -17,6 +17,7 @@ import { findLanes } from './find-lanes.ts';
 import { formatOf } from './format.ts';
 import { bomLength, createLineScanner } from './line-scanner.ts';
 import { formatMemo, parseMemo, type FileMemo } from './memo.ts';
+import { noteAt } from './note-at.ts';
 import { readDocument } from './plan-document.ts';
 import { planLines } from './plan-lines.ts';
 import { formatGeneration, formatPosition, parsePosition, type FilePosition } from './position.ts';
@@ -104,6 +105,20 @@ export class FileSource implements ReplayableSource {
       if (isPipelineError(error)) return false;
       throw error;
     }
+  }
+
+  async noteAt(lane: ObservedLane, position: Position, head: Position): Promise<string> {
+    const memo = parseMemo(lane.memo);
+    const [at, newest] = [parsePosition(position), parsePosition(head)];
+    const file = await findFile(this.#root, this.#rules, memo.path);
+    // Of an earlier generation nothing is there any more.
+    if (!file || at.generation !== newest.generation) {
+      const { path } = memo;
+      const { generation, offset } = at;
+      return formatMemo({ path, generation, head: offset, prefix: '', tail: '' });
+    }
+    const { maxDocumentBytes } = this.#settings;
+    return formatMemo(await noteAt(file, memo, { ...at, maxDocumentBytes }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

@@ -51,7 +51,7 @@ export class IntakeSource implements ReplayableSource {
     limits: PlanLimits,
     signal: AbortSignal,
   ): Promise<LanePlan> {
-    const cut = new RangeCut(toNumber(from), limits);
+    const cut = new RangeCut(intakeChunk(from), limits);
     while (!cut.isFull) {
       signal.throwIfAborted();
       const sizes = await this.#reader.sizes(this.#name, cut.next, sizesAtOnce);
@@ -65,7 +65,7 @@ export class IntakeSource implements ReplayableSource {
   }
 
   async *read(range: PositionRange, context: ReadContext): AsyncIterable<RecordBlock> {
-    const [from, to] = [toNumber(range.from), toNumber(range.to)];
+    const [from, to] = [intakeChunk(range.from), intakeChunk(range.to)];
     const merger = new BlockMerger();
     let next = from;
     for await (const { chunk, content } of this.#reader.read(this.#name, from, to)) {
@@ -153,7 +153,7 @@ export function intakePosition(chunk: number): Position {
   return String(chunk).padStart(digits, '0');
 }
 
-function toNumber(position: Position): number {
+export function intakeChunk(position: Position): number {
   if (form.test(position)) return Number(position);
   throw new PipelineError('position-corrupt', 'this is no position in an intake: nothing was read');
 }

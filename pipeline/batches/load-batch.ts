@@ -42,6 +42,26 @@ export async function loadBatch(
   return row;
 }
 
+/**
+ * Says again which rows of a loaded batch the destination refused, and leaves everything as it is:
+ * a restored catalog has forgotten them.
+ */
+export async function rehearseBatch(
+  destination: Destination,
+  { request, parts }: BatchToLoad,
+  callbacks: Pick<LoadCallbacks, 'onRefused'>,
+): Promise<void> {
+  await using transaction = await destination.beginLoad(request);
+  await transaction.fence();
+  await transaction.lockTables();
+  for (const { rows, ordinals } of parts) {
+    const { refused } = await copyIsolating(transaction, rows);
+    const failures = refused.map((row) => toFailure(row, rows.mapping, ordinals));
+    if (failures.length > 0) await callbacks.onRefused(failures);
+    request.signal.throwIfAborted();
+  }
+}
+
 function sameContent(standing: LedgerRow, { claim }: LoadRequest): LedgerRow {
   const same =
     standing.from === claim.from &&

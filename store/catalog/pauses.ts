@@ -22,7 +22,7 @@ export interface PauseOrder {
 export async function pauseSource(catalog: Catalog, order: PauseOrder): Promise<boolean> {
   const { source, pipeline, author } = order;
   return catalog.transaction(async (tx) => {
-    await tx.query(`SELECT pg_advisory_xact_lock(${planningLock})`, [source]);
+    await lockPlanning(tx, source);
     const { rowCount } = await tx.query(
       `INSERT INTO millrace.paused_sources (source, pipeline, paused_by) VALUES ($1, $2, $3)
        ON CONFLICT DO NOTHING`,
@@ -66,6 +66,11 @@ export async function isPaused(db: Queryable, source: string): Promise<boolean> 
 export async function mayPlan(tx: Transaction, source: string): Promise<boolean> {
   await tx.query(`SELECT pg_advisory_xact_lock_shared(${planningLock})`, [source]);
   return !(await isPaused(tx, source));
+}
+
+/** No plan of the source is written until this transaction is over. */
+export async function lockPlanning(tx: Transaction, source: string): Promise<void> {
+  await tx.query(`SELECT pg_advisory_xact_lock(${planningLock})`, [source]);
 }
 
 const planningLock = 'hashtextextended($1, 7)';

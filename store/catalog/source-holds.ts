@@ -30,3 +30,10 @@ export async function listHolds(db: Queryable): Promise<readonly SourceHold[]> {
   );
   return rows;
 }
+/** Answers whether it was held. */
+export async function releaseSource(db: Queryable, source: string): Promise<boolean> {
+  const { rowCount } = await db.query('DELETE FROM millrace.source_holds WHERE source = $1', [
+    source,
+  ]);
+  return rowCount === 1;
+}

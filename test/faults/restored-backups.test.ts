@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { must } from '../../core/errors.ts';
+import type { RecoveredSource, RecoveryAnswer } from '../../server/contract/recoveries.ts';
 import { takeBackup } from '../support/backups.ts';
 import { startOrders, type OrdersInstance } from '../support/orders-instance.ts';
 import { until } from '../support/until.ts';
@@ -26,7 +28,30 @@ async function expectHeld(message: RegExp): Promise<void> {
   expect(stoppedLanes[0]?.message).toMatch(message);
 }
 
-test('an older catalog: nothing more is planned or loaded', async () => {
+async function recover(...flags: string[]): Promise<RecoveredSource> {
+  const answer = await orders.instance.json<RecoveryAnswer>(['recover', ...flags]);
+  return must(answer.sources[0], 'the source');
+}
+
+/** Recovers, loads what is left, and looks at everything; then nothing is left to recover. */
+async function expectMended(): Promise<RecoveredSource> {
+  const would = await recover('--dry-run');
+  const { wasHeld, ...did } = await recover();
+  expect({ wasHeld, ...did }).toEqual(would);
+  expect(did).toMatchObject({ conflicts: [], unseenLanes: [] });
+  await orders.sync();
+  await orders.audit();
+  const { source: _, conflicts, unseenLanes, wasHeld: still, ...counts } = await recover();
+  expect({ conflicts, unseenLanes, still }).toEqual({
+    conflicts: [],
+    unseenLanes: [],
+    still: false,
+  });
+  expect(Object.values(counts).filter((count) => count !== 0)).toEqual([]);
+  return { wasHeld, ...did };
+}
+
+test('an older catalog: nothing more is planned or loaded until recover has mended it', async () => {
   await orders.addOrders(1_000);
   await orders.sync();
   const backup = await takeBackup(catalogUrl());
@@ -37,12 +62,21 @@ test('an older catalog: nothing more is planned or loaded', async () => {
   await orders.addOrders(500);
   await expectHeld(/catalog was restored from an older backup/);
   expect(await orders.instance.warehouse('SELECT count(*) FROM shop.orders')).toEqual(before);
+  const { adopted, lanes, rebuilding, wasHeld } = await expectMended();
+  expect({ lanes, wasHeld, adopts: adopted > 0, rebuilds: rebuilding > 0 }).toEqual({
+    lanes: 1,
+    wasHeld: true,
+    adopts: true,
+    rebuilds: true,
+  });
 }, 240_000);
 
-test('an older warehouse: nothing more is planned or loaded', async () => {
+test('an older warehouse: nothing more is planned or loaded until recover has mended it', async () => {
   const backup = await takeBackup(warehouseUrl());
   await orders.addOrders(2_000);
   await orders.sync();
   await backup.restore();
   await expectHeld(/warehouse was restored from an older backup/);
+  const { reopened, adopted } = await expectMended();
+  expect({ reopens: reopened > 0, adopted }).toEqual({ reopens: true, adopted: 0 });
 }, 240_000);
