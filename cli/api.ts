@@ -14,6 +14,13 @@ export interface Api {
   get<T>(path: string, query?: Readonly<Record<string, string | number | undefined>>): Promise<T>;
   post<T>(path: string, body?: unknown): Promise<T>;
   put<T>(path: string, body: unknown): Promise<T>;
+  /** Posts events as they are; answers whatever the server does. */
+  postEvents(source: string, request: EventsRequest): Promise<Response>;
+}
+
+export interface EventsRequest {
+  readonly lines: Uint8Array<ArrayBuffer>;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 const requestTimeoutMs = 120_000;
@@ -38,6 +45,13 @@ export async function createApi(info: InstanceInfo): Promise<Api> {
     get: (path, query = {}) => call('GET', `${path}${toQuery(query)}`),
     post: (path, body = {}) => call('POST', path, body),
     put: (path, body) => call('PUT', path, body),
+    postEvents: (source, { lines, headers }) =>
+      fetch(`${info.ingest}/${encodeURIComponent(source)}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, ...headers },
+        body: lines,
+        signal: AbortSignal.timeout(requestTimeoutMs),
+      }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addEventVerbs } from './event-verbs.ts';
 import { exitCode } from './exit-codes.ts';
 import { addOperateVerbs } from './operate-verbs.ts';
 import { print, printJson } from './print.ts';
@@ -38,6 +39,7 @@ export function createProgram(end: End): Command {
   addRecoverVerb(program, end);
   addOperateVerbs(program, end);
   addConnectionVerbs(program, end);
+  addEventVerbs(program, end);
   addReviewVerbs(program, end);
   return program;
 }

@@ -15,6 +15,7 @@ import { sourceRoutes } from './routes/sources.ts';
 import { askWorker, statusRoutes } from './routes/status.ts';
 import { syncRoutes } from './routes/syncs.ts';
 import { tokenRoutes } from './routes/tokens.ts';
+import { traceRoutes } from './routes/traces.ts';
 
 /** All routes. What is not listed before the token check is denied without the token. */
 export function createApp(server: ServerContext): Hono {
@@ -37,6 +38,7 @@ export function createApp(server: ServerContext): Hono {
   app.route('/v1/recoveries', recoveryRoutes(server));
   app.route('/v1/sources', sourceRoutes(server));
   app.route('/v1/sources', tokenRoutes(server));
+  app.route('/v1', traceRoutes(server));
   app.route('/v1/destinations', destinationRoutes(server));
   app.route('/v1/mappings', mappingRoutes(server));
   app.route('/v1/failed', failedRoutes(server));
