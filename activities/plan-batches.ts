@@ -1,10 +1,11 @@
 import { isPipelineError, PipelineError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoints.ts';
 import { failurePolicies, type FailureKind } from '../core/failures.ts';
-import type { ObservedLane, PlanLimits, ReplayableSource } from '../core/source.ts';
+import type { LanePlan, ObservedLane, PlanLimits, ReplayableSource } from '../core/source.ts';
 import { batchIdOf } from '../pipeline/batches/batch-id.ts';
 import { listLost, listRunnable, type RunnableRow } from '../store/catalog/batches.ts';
 import {
+  forgetUnread,
   insertLane,
   listLanes,
   resumeLane,
@@ -130,7 +131,10 @@ async function resumeGone(
   { catalog }: Pick<Dependencies, 'catalog'>,
   gone: readonly LaneRow[],
 ): Promise<void> {
-  for (const row of gone) if (!isHeldBack(row)) await resumeLane(catalog, row);
+  for (const row of gone) {
+    if (row.unread !== null) await forgetUnread(catalog, row);
+    if (!isHeldBack(row)) await resumeLane(catalog, row);
+  }
 }
 
 async function refuseWithoutSpace({ staging, settings }: Dependencies): Promise<void> {
@@ -200,10 +204,13 @@ class LanePlanner {
     }
     const from = known?.head ?? lane.start;
     const limits = await this.#limits(lane);
-    const { ranges, memo, lookAgainMs } = await this.#source.plan(lane, from, limits, signal());
-    this.#noteLook(lookAgainMs);
+    const found = await this.#source.plan(lane, from, limits, signal());
+    const { ranges, memo, unread } = found;
+    this.#noteLook(found.lookAgainMs);
     if (ranges.length === 0) {
-      if (memo !== known?.memo) await saveMemo(catalog, { ...at, memo, expectedHead: from });
+      if (!isNoted(found, known)) {
+        await saveMemo(catalog, { ...at, memo, expectedHead: from, unread });
+      }
       return;
     }
     if (known?.state === 'stopped') await resumeLane(catalog, at);
@@ -213,7 +220,7 @@ class LanePlanner {
     }));
     const { stream, whole } = lane;
     const destinations = this.#destinations;
-    const plan = { ...at, stream, whole, from, memo, ranges: planned, destinations };
+    const plan = { ...at, stream, whole, from, memo, unread, ranges: planned, destinations };
     await recordPlan(catalog, plan);
     failpoint('plan-committed');
   }
@@ -244,6 +251,11 @@ class LanePlanner {
     }
     return this.#mapped.has(stream);
   }
+}
+
+/** The catalog has it all already. */
+function isNoted({ memo, unread }: LanePlan, known: LaneRow | undefined): boolean {
+  return memo === known?.memo && unread?.message === known.unread?.message;
 }
 
 /** A wrong setting holds up the files that it concerns, nothing else. */

@@ -71,10 +71,11 @@ export function syncExitCode({ open, stoppedLanes }: ProgressAnswer): number {
   return open.openFailures > 0 ? exitCode.failedEvents : exitCode.ok;
 }
 
-export function sayOutcome({ open, stoppedLanes, unreachable }: ProgressAnswer): void {
+export function sayOutcome({ open, stoppedLanes, unread, unreachable }: ProgressAnswer): void {
   for (const { source, lane, message } of stoppedLanes) {
     say(`${source}/${lane} stands still: ${message}`);
   }
+  for (const { source, lane, message } of unread) say(`${source}/${lane}: ${message}`);
   if (open.waiting > 0) {
     for (const { destination, message } of unreachable) say(`${destination}: ${message}`);
     say(`${open.waiting} deliveries wait until their destination is back; then they load`);

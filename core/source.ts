@@ -38,6 +38,18 @@ export interface LanePlan {
   readonly memo: string;
   /** Something is there that can be cut only after so many milliseconds (a line being written). */
   readonly lookAgainMs?: number;
+  /** Absent: nothing is left behind the last range, or more of it will be cut by itself. */
+  readonly unread?: UnreadTail;
+}
+
+/**
+ * What stands behind the last complete record and is none, however long it has rested. No failure:
+ * more may be written to it. People are told, so that it does not stay there unseen.
+ */
+export interface UnreadTail {
+  readonly bytes: number;
+  /** Says where and what, in words. No values. */
+  readonly message: string;
 }
 
 export interface ReadContext {

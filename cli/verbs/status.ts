@@ -51,7 +51,7 @@ function printInstance({
 }
 
 function printStatus(status: StatusAnswer): void {
-  const { open, temporal, worker, destinations, stoppedLanes, paused } = status;
+  const { open, temporal, worker, destinations, stoppedLanes, unread, paused } = status;
   const { pending, waiting, stopped, lost, openFailures, restreaming } = open;
   print(`  version    ${status.version}, configuration ${status.configurationVersion}`);
   print(`  engine     ${temporal.message ?? temporal.state}; ${worker ? 'a' : 'no'} worker polls`);
@@ -66,4 +66,5 @@ function printStatus(status: StatusAnswer): void {
   for (const { source, lane, message } of stoppedLanes) {
     print(`  ${source}/${lane} stands still: ${message}`);
   }
+  for (const { source, lane, message } of unread) print(`  ${source}/${lane}: ${message}`);
 }

@@ -27,8 +27,8 @@ export async function runSync(pipelines: readonly string[], flags: SyncFlags): P
   const { settled, progress } = await waitForSync(api, sources, timeoutMs);
   const all = await api.get<TableAnswer[]>('tables');
   const tables = all.filter(({ source }) => sources.includes(source));
-  const { open, stoppedLanes } = progress;
-  if (flags.json) printJson({ sources, paused, settled, open, stoppedLanes, tables });
+  const { open, stoppedLanes, unread } = progress;
+  if (flags.json) printJson({ sources, paused, settled, open, stoppedLanes, unread, tables });
   else {
     printTables(tables);
     sayOutcome(progress);

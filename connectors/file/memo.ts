@@ -18,6 +18,8 @@ const memoShape = z.object({
   size: z.number().optional(),
   mtimeMs: z.number().optional(),
   inode: z.number().optional(),
+  /** Bytes behind the head that rest and are no complete record. */
+  unread: z.number().optional(),
   /** Seen now: the file at this path is another one, or was rewritten. */
   rewritten: z.boolean().optional(),
 });

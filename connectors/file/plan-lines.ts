@@ -46,7 +46,7 @@ export async function planLines(input: LinePlanInput): Promise<LinePlan | null> 
   const sample = await PassingSample.begin(file, memo);
   if (sample === null) return null;
   const header = await findHeader(input);
-  if (header === 'unfinished') return { ranges: [], seen: memo, openTail: false };
+  if (header === 'unfinished') return planUnfinished(input);
   const { csv } = header;
   const cutter = new RangeCutter(input);
   const scanner = createLineScanner(memo.format, csv?.delimiter);
@@ -56,13 +56,27 @@ export async function planLines(input: LinePlanInput): Promise<LinePlan | null> 
     if (!more) break;
   }
   const tail = await lookAtTail(cutter, input, csv);
-  if (tail instanceof Uint8Array) {
-    cutter.takeTail(tail);
+  if (tail.kind === 'whole') {
+    cutter.takeTail(tail.bytes);
     sample.takeTail();
   }
   const head = cutter.end.offset;
-  const seen = { ...memo, ...(csv && { csv }), head, ...sample.at(head) };
-  return { ranges: cutter.ranges(), seen, openTail: tail === 'open' };
+  const seen = { ...withUnread(memo, tail), ...(csv && { csv }), head, ...sample.at(head) };
+  return { ranges: cutter.ranges(), seen, openTail: tail.kind === 'open' };
+}
+
+/** The header has no end: there is no record yet. */
+async function planUnfinished({ file, memo, settled }: LinePlanInput): Promise<LinePlan> {
+  const start = await readAll(file, { to: headerBytes });
+  const bytes = start.length - bomLength(start);
+  if (bytes === 0) return { ranges: [], seen: withUnread(memo, none), openTail: false };
+  if (!settled) return { ranges: [], seen: withUnread(memo, open), openTail: true };
+  return { ranges: [], seen: withUnread(memo, { kind: 'broken', bytes }), openTail: false };
+}
+
+/** The memo with what is found behind the head now, in place of what was found before. */
+function withUnread({ unread: _before, ...memo }: FileMemo, tail: Tail): FileMemo {
+  return tail.kind === 'broken' ? { ...memo, unread: tail.bytes } : memo;
 }
 
 async function findHeader({
@@ -106,22 +120,30 @@ function firstLine(start: Uint8Array): Uint8Array {
 }
 
 /**
- * What follows the last complete record: the bytes of one that only lacks its end, in a file that
- * rests; `open` where it may become one.
+ * What follows the last complete record. `whole`: one that only lacks its end, in a file that
+ * rests. `open`: it may become one soon. `broken`: the file rests, and it is none.
  */
+type Tail =
+  | { readonly kind: 'none' | 'open' }
+  | { readonly kind: 'whole'; readonly bytes: Uint8Array }
+  | { readonly kind: 'broken'; readonly bytes: number };
+
+const none: Tail = { kind: 'none' };
+const open: Tail = { kind: 'open' };
+
 async function lookAtTail(
   { tail, atEnd, end, tooLong }: RangeCutter,
   { file, settled, memo }: LinePlanInput,
   csv: FileMemo['csv'],
-): Promise<'none' | 'open' | Uint8Array> {
-  if (tooLong) return 'open'; // the next plan begins there, and says so
-  if (!atEnd || tail === 0) return 'none';
-  if (!settled) return 'open';
+): Promise<Tail> {
+  if (tooLong) return open; // the next plan begins there, and says so
+  if (!atEnd || tail === 0) return none;
+  if (!settled) return open;
   const bytes = await readAll(file, { from: end.offset, to: end.offset + tail });
   const now = await lookAgain(file);
-  if (!now || !isUntouched(now, file)) return 'open'; // it changed while it was cut
-  if (isBlank(bytes, 0, bytes.length, memo.format)) return 'none';
-  return isWhole(bytes, csv) ? bytes : 'none';
+  if (!now || !isUntouched(now, file)) return open; // it changed while it was cut
+  if (isBlank(bytes, 0, bytes.length, memo.format)) return none;
+  return isWhole(bytes, csv) ? { kind: 'whole', bytes } : { kind: 'broken', bytes: tail };
 }
 
 /** Sound; or whole lines inside quotes: what was opened there is not going to be closed any more. */

@@ -66,17 +66,12 @@ export class FileSource implements ReplayableSource {
     if (head.generation !== memo.generation || head.offset !== memo.head) {
       throw new PipelineError('position-corrupt', `lane ${lane.name}: position and note disagree`);
     }
-    const drained = { ranges: [], memo: formatMemo(memo) };
     const file = await findFile(this.#root, this.#rules, memo.path);
     if (file?.fault) throw file.fault;
-    if (!file || isDrained(file, memo)) return drained;
-    const job = { file, head, limits, signal, drained: drained.memo };
-    try {
-      return (await this.#planChanged(job, memo)) ?? drained; // it changes at this very moment
-    } catch (error) {
-      if (isPipelineError(error, 'extract-lost')) return drained; // deleted at this very moment
-      throw error;
-    }
+    if (!file || file.size === 0) return planOf([], withoutUnread(memo));
+    if (isUntouched(file, memo) && !memo.rewritten) return planOf([], memo);
+    const plan = await this.#planMoving({ file, head, limits, signal, drained: memo });
+    return plan ?? planOf([], memo);
   }
 
   async *read(range: PositionRange, context: ReadContext): AsyncIterable<RecordBlock> {
@@ -123,10 +118,19 @@ export class FileSource implements ReplayableSource {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  /** What follows in the file, or all of it where it is not what was read so far. */
-  async #planChanged(job: PlanJob, memo: FileMemo): Promise<LanePlan | null> {
-    const plan = memo.rewritten ? null : await this.#planFile(job, memo);
-    return plan ?? this.#planFile(job, nextGeneration(memo));
+  /**
+   * What follows in the file, or all of it where it is not what was read so far. Null: it changes,
+   * or is deleted, at this very moment.
+   */
+  async #planMoving(job: PlanJob): Promise<LanePlan | null> {
+    const memo = job.drained;
+    try {
+      const plan = memo.rewritten ? null : await this.#planFile(job, memo);
+      return plan ?? (await this.#planFile(job, nextGeneration(memo)));
+    } catch (error) {
+      if (isPipelineError(error, 'extract-lost')) return null;
+      throw error;
+    }
   }
 
   /** Null: the file is not the one of the memo any more. */
@@ -147,11 +151,10 @@ export class FileSource implements ReplayableSource {
     // Touched again while there is more to plan, or a tail to wait for.
     const rested = plan.ranges.length < limits.maxRanges && !plan.openTail;
     const stamp = rested ? this.#stamp(file) : { size: -1, mtimeMs: 0, inode: file.inode };
-    if (plan.ranges.length > 0) {
-      return { ranges: plan.ranges, memo: formatMemo({ ...plan.seen, ...stamp }), ...again };
-    }
-    if (start !== head) return { ranges: [], memo: job.drained, ...again };
-    return { ranges: [], memo: formatMemo({ ...memo, ...stamp }), ...again };
+    const { unread } = plan.seen;
+    if (plan.ranges.length > 0) return planOf(plan.ranges, { ...plan.seen, ...stamp }, again);
+    const kept = withoutUnread(start === head ? { ...memo, ...stamp } : job.drained);
+    return planOf([], unread === undefined ? kept : { ...kept, unread }, again);
   }
 
   /** Any change to a document makes it a new generation: null where it has changed. */
@@ -160,18 +163,18 @@ export class FileSource implements ReplayableSource {
     const { bytes, elements } = await readDocument(file, this.#documentRule(file));
     const document = hashBytes(bytes);
     const stamp = this.#stamp(file);
-    if (bytes.length === 0) return { ranges: [], memo: job.drained }; // an empty one, compressed
+    if (bytes.length === 0) return planOf([], job.drained); // an empty one, compressed
     if (memo.head > 0) {
       if (document !== memo.document) return null;
-      return { ranges: [], memo: formatMemo({ ...memo, ...stamp }) };
+      return planOf([], { ...memo, ...stamp });
     }
     const wait = this.#settlesInMs(file);
-    if (!elements && wait > 0) return { ranges: [], memo: job.drained, lookAgainMs: wait };
+    if (!elements && wait > 0) return planOf([], job.drained, { lookAgainMs: wait });
     const { path, generation } = memo;
     const end = { generation, offset: bytes.length, line: elements?.starts.length ?? 1 };
     const range = { from: formatPosition(head), to: formatPosition(end), bytes: bytes.length };
     const seen = { path, generation, head: bytes.length, format: 'json' as const, document };
-    return { ranges: [range], memo: formatMemo({ ...seen, ...stamp }) };
+    return planOf([range], { ...seen, ...stamp });
   }
 
   /** By what an unchanged file is known without reading it, once it has rested for a moment. */
@@ -299,7 +302,7 @@ interface PlanJob {
   readonly limits: PlanLimits;
   readonly signal: AbortSignal;
   /** The memo to keep when nothing is planned. */
-  readonly drained: string;
+  readonly drained: FileMemo;
 }
 
 interface LineJob {
@@ -311,8 +314,20 @@ interface LineJob {
   readonly signal: AbortSignal;
 }
 
-function isDrained(file: FoundFile, memo: FileMemo): boolean {
-  return file.size === 0 || (isUntouched(file, memo) && !memo.rewritten);
+function planOf(
+  ranges: readonly PositionRange[],
+  memo: FileMemo,
+  again: Pick<LanePlan, 'lookAgainMs'> = {},
+): LanePlan {
+  const plan = { ranges, memo: formatMemo(memo), ...again };
+  const { unread: bytes, path } = memo;
+  if (bytes === undefined) return plan;
+  const message = `${bytes} bytes at the end of ${path} are no complete record yet`;
+  return { ...plan, unread: { bytes, message } };
+}
+
+function withoutUnread({ unread: _unread, ...memo }: FileMemo): FileMemo {
+  return memo;
 }
 
 function startOf(generation: number): FilePosition {

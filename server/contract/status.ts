@@ -13,6 +13,7 @@ export interface StatusAnswer {
   readonly worker: boolean;
   readonly destinations: readonly DestinationAnswer[];
   readonly stoppedLanes: readonly StoppedLane[];
+  readonly unread: readonly UnreadLane[];
   /** Names of paused pipelines. */
   readonly paused: readonly string[];
   readonly open: OpenCounts;
@@ -25,6 +26,14 @@ export interface StoppedLane {
   readonly state: string;
   readonly kind: string | null;
   readonly message: string | null;
+}
+
+/** A lane whose end is no complete record, however long it has rested; it is no failure. */
+export interface UnreadLane {
+  readonly source: string;
+  readonly lane: string;
+  readonly bytes: number;
+  readonly message: string;
 }
 
 /** GET /v1/platform: what `doctor` wants to know of the systems below. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { OpenCounts } from '../../store/catalog/batches.ts';
-import type { StoppedLane } from './status.ts';
+import type { StoppedLane, UnreadLane } from './status.ts';
 
 /** POST /v1/syncs */
 export const syncBody = z.strictObject({
@@ -24,6 +24,7 @@ export interface ProgressAnswer {
   readonly wanted: readonly string[];
   readonly open: OpenCounts;
   readonly stoppedLanes: readonly StoppedLane[];
+  readonly unread: readonly UnreadLane[];
   /** Destinations that cannot be loaded now, and why. */
   readonly unreachable: readonly { readonly destination: string; readonly message: string }[];
   /** What keeps it from going on, in words. */

@@ -2,7 +2,7 @@ import { Hono } from 'hono';
 import { must } from '../../core/errors.ts';
 import { countOpen } from '../../store/catalog/batches.ts';
 import { readConfigurationVersion } from '../../store/catalog/configurations.ts';
-import { listStoppedLanes } from '../../store/catalog/lanes.ts';
+import { listStoppedLanes, listUnread } from '../../store/catalog/lanes.ts';
 import { listPaused } from '../../store/catalog/pauses.ts';
 import { listHolds } from '../../store/catalog/source-holds.ts';
 import { isWorkerPolling } from '../../temporal/client.ts';
@@ -10,6 +10,7 @@ import type {
   PlatformAnswer,
   StatusAnswer,
   StoppedLane,
+  UnreadLane,
   VersionAnswer,
 } from '../contract/status.ts';
 import type { ServerContext } from '../context.ts';
@@ -60,6 +61,7 @@ async function readStatus(server: ServerContext): Promise<StatusAnswer> {
     worker: await hasWorker(server),
     destinations: await listDestinations(server),
     stoppedLanes: await readStoppedLanes(server),
+    unread: await readUnread(server),
     paused: (await listPaused(catalog)).map(({ pipeline }) => pipeline),
     open: await countOpen(catalog, { sources: 'all' }),
   };
@@ -76,6 +78,11 @@ export async function readStoppedLanes({ catalog }: ServerContext): Promise<Stop
     message,
   }));
   return [...held, ...stopped];
+}
+
+export async function readUnread({ catalog }: ServerContext): Promise<UnreadLane[]> {
+  const lanes = await listUnread(catalog);
+  return lanes.map(({ source, lane, unread }) => ({ source, lane, ...unread }));
 }
 
 async function hasWorker({ temporal }: ServerContext): Promise<boolean> {

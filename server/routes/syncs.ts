@@ -17,7 +17,7 @@ import {
 } from '../contract/syncs.ts';
 import { readCurrent, requireBlock, type ServerContext } from '../context.ts';
 import { askForSyncs, explainDelay } from '../request-syncs.ts';
-import { readStoppedLanes } from './status.ts';
+import { readStoppedLanes, readUnread } from './status.ts';
 
 const obstaclesTimeoutMs = 2_000;
 const leastFreeBytes = 16 * 2 ** 20;
@@ -80,6 +80,7 @@ async function readProgress(
     // Nobody waits for what is held: it says so itself.
     open: await countOpen(catalog, { sources: sources.filter((source) => !held.has(source)) }),
     stoppedLanes: stoppedLanes.filter(({ source }) => sources.includes(source)),
+    unread: (await readUnread(server)).filter(({ source }) => sources.includes(source)),
     unreachable,
     obstacles: [
       ...(await findFullDisk(server)),

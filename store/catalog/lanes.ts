@@ -1,5 +1,6 @@
 import type { FailureKind } from '../../core/failures.ts';
 import type { Position } from '../../core/positions.ts';
+import type { UnreadTail } from '../../core/source.ts';
 import type { Queryable } from './catalog.ts';
 
 export interface LaneRow {
@@ -11,7 +12,12 @@ export interface LaneRow {
   readonly state: 'active' | 'stopped' | 'paused';
   readonly stopKind: string | null;
   readonly stopMessage: string | null;
+  readonly unread: UnreadTail | null;
 }
+
+const columns = `source, lane, stream, head, memo, state, stop_kind AS "stopKind",
+  stop_message AS "stopMessage", CASE WHEN unread_bytes IS NOT NULL
+    THEN jsonb_build_object('bytes', unread_bytes, 'message', unread_message) END AS unread`;
 
 interface LaneKey {
   readonly source: string;
@@ -20,8 +26,7 @@ interface LaneKey {
 
 export async function listLanes(db: Queryable, source: string): Promise<readonly LaneRow[]> {
   const { rows } = await db.query<LaneRow>(
-    `SELECT source, lane, stream, head, memo, state, stop_kind AS "stopKind", stop_message AS "stopMessage"
-       FROM millrace.lanes WHERE source = $1 ORDER BY lane`,
+    `SELECT ${columns} FROM millrace.lanes WHERE source = $1 ORDER BY lane`,
     [source],
   );
   return rows;
@@ -30,10 +35,29 @@ export async function listLanes(db: Queryable, source: string): Promise<readonly
 /** Lanes of all sources that do not move until somebody decides. */
 export async function listStoppedLanes(db: Queryable): Promise<readonly LaneRow[]> {
   const { rows } = await db.query<LaneRow>(
-    `SELECT source, lane, stream, head, memo, state, stop_kind AS "stopKind", stop_message AS "stopMessage"
-       FROM millrace.lanes WHERE state <> 'active' ORDER BY source, lane`,
+    `SELECT ${columns} FROM millrace.lanes WHERE state <> 'active' ORDER BY source, lane`,
   );
   return rows;
+}
+
+/** Lanes that move, and leave something at their end unread that is no complete record. */
+export async function listUnread(
+  db: Queryable,
+): Promise<readonly (LaneKey & { readonly unread: UnreadTail })[]> {
+  const { rows } = await db.query<LaneKey & { readonly unread: UnreadTail }>(
+    `SELECT ${columns} FROM millrace.lanes
+      WHERE unread_bytes IS NOT NULL AND state = 'active' ORDER BY source, lane`,
+  );
+  return rows.map(({ source, lane, unread }) => ({ source, lane, unread }));
+}
+
+/** What was left unread is gone. */
+export async function forgetUnread(db: Queryable, { source, lane }: LaneKey): Promise<void> {
+  await db.query(
+    `UPDATE millrace.lanes SET unread_bytes = NULL, unread_message = NULL
+      WHERE source = $1 AND lane = $2`,
+    [source, lane],
+  );
 }
 
 /** A lane seen for the first time. Whoever is second changes nothing. */
@@ -78,13 +102,28 @@ export async function resumePausedLanes(db: Queryable, source: string): Promise<
   return rowCount;
 }
 
-/** Keeps a new note without new data, unless the head moved meanwhile and brought its own. */
+/**
+ * Keeps a new note without new data, and what is left unread, unless the head moved meanwhile and
+ * brought its own.
+ */
 export async function saveMemo(
   db: Queryable,
-  at: LaneKey & { readonly memo: string; readonly expectedHead: Position },
+  at: LaneKey & {
+    readonly memo: string;
+    readonly expectedHead: Position;
+    readonly unread?: UnreadTail | undefined;
+  },
 ): Promise<void> {
   await db.query(
-    'UPDATE millrace.lanes SET memo = $3 WHERE source = $1 AND lane = $2 AND head = $4',
-    [at.source, at.lane, at.memo, at.expectedHead],
+    `UPDATE millrace.lanes SET memo = $3, unread_bytes = $5, unread_message = $6
+      WHERE source = $1 AND lane = $2 AND head = $4`,
+    [
+      at.source,
+      at.lane,
+      at.memo,
+      at.expectedHead,
+      at.unread?.bytes ?? null,
+      at.unread?.message ?? null,
+    ],
   );
 }

@@ -1,4 +1,5 @@
 import type { Position, PositionRange } from '../../core/positions.ts';
+import type { UnreadTail } from '../../core/source.ts';
 import type { Catalog, Queryable, Transaction } from './catalog.ts';
 import { mayPlan } from './pauses.ts';
 
@@ -13,6 +14,7 @@ export interface LanePlanRecord {
   readonly from: Position;
   readonly whole?: boolean;
   readonly memo: string;
+  readonly unread?: UnreadTail | undefined;
   readonly ranges: readonly PlannedRange[];
   readonly destinations: readonly string[];
 }
@@ -29,10 +31,18 @@ export async function recordPlan(catalog: Catalog, plan: LanePlanRecord): Promis
   return catalog.transaction(async (tx) => {
     if (!(await mayPlan(tx, plan.source))) return false;
     const { rowCount } = await tx.query(
-      `UPDATE millrace.lanes SET head = $4, memo = $5
+      `UPDATE millrace.lanes SET head = $4, memo = $5, unread_bytes = $6, unread_message = $7
         WHERE source = $1 AND lane = $2 AND head = $3 AND state = 'active'
           AND NOT EXISTS (SELECT FROM millrace.source_holds h WHERE h.source = $1)`,
-      [plan.source, plan.lane, plan.from, last.to, plan.memo],
+      [
+        plan.source,
+        plan.lane,
+        plan.from,
+        last.to,
+        plan.memo,
+        plan.unread?.bytes ?? null,
+        plan.unread?.message ?? null,
+      ],
     );
     if (rowCount === 0) return false;
     await insertBatches(tx, plan);

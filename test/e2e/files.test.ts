@@ -28,6 +28,7 @@ interface SyncAnswer {
   readonly settled: boolean;
   readonly open: { readonly lost: number; readonly pending: number };
   readonly stoppedLanes: readonly { readonly lane: string; readonly message: string }[];
+  readonly unread: readonly { readonly lane: string; readonly bytes: number }[];
 }
 
 let instance: TestInstance;
@@ -125,6 +126,39 @@ describe('a file that cannot be read', () => {
     expect(result.code).not.toBe(0);
     expect(result.stderr + result.stdout).toContain('link.ndjson is a link out of the root');
     await folderOf('odd').remove('link.ndjson');
+  });
+});
+
+describe('a last line that rests and is no record', () => {
+  const message = '6 bytes at the end of cut.ndjson are no complete record yet';
+
+  test('is said to stand there by sync and status, as often as they are asked, and fails nothing', async () => {
+    const folder = folderOf('odd');
+    await folder.write('cut.ndjson', `${folder.lines(1)}{"n":2`);
+    await folder.write('header.csv', 'n');
+    const left = [
+      { source: 'odd', lane: 'cut.ndjson', bytes: 6, message },
+      { source: 'odd', lane: 'header.csv', bytes: 1 },
+    ];
+    expect((await sync('odd')).unread).toMatchObject(left);
+    expect((await sync('odd')).unread).toMatchObject(left);
+    const { code, stderr } = await instance.cli('sync', 'odd');
+    expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining(message) });
+    expect((await instance.cli('status')).stdout).toContain(message);
+    const rows = await instance.catalog(
+      `SELECT unread_bytes::int AS bytes, unread_message AS message FROM millrace.lanes
+        WHERE lane = 'cut.ndjson'`,
+    );
+    expect(rows).toEqual([{ bytes: 6, message }]);
+    expect(await numbersIn('odd.cut')).toEqual([1]);
+  });
+
+  test('is no longer said once it is read, or its file is gone', async () => {
+    await folderOf('odd').append('cut.ndjson', '}');
+    await folderOf('odd').remove('header.csv');
+    expect((await sync('odd')).unread).toEqual([]);
+    expect(await numbersIn('odd.cut')).toEqual([1, 2]);
+    expect((await instance.cli('status')).stdout).not.toContain('no complete record');
   });
 });
 
