@@ -1,6 +1,7 @@
 import { defaultRecordLimits, type RecordBlock, type RecordContext } from '../core/records.ts';
 import { must } from '../core/errors.ts';
 import { failpoint } from '../core/failpoints.ts';
+import { sourceModule } from '../connectors/registry.ts';
 import type { BatchRow, DeliveryRow } from '../store/catalog/batches.ts';
 import { insertManifest, type Manifest } from '../store/catalog/extracts.ts';
 import { currentMappings } from '../store/catalog/mappings.ts';
@@ -66,6 +67,7 @@ async function passSource(
   targets: readonly TaskTarget[],
 ): Promise<BlockTaskResult> {
   const { settings: connector, configDir, name } = await configuration.source(batch.source);
+  const { keepsRanges = false } = await sourceModule(connector.type);
   const task: BlockTask = {
     batchId: batch.batchId,
     input: {
@@ -79,6 +81,7 @@ async function passSource(
     stagingRoot: settings.stagingRoot,
     prefix,
     extract: true,
+    inPlace: keepsRanges,
     targets,
     limits: defaultRecordLimits,
   };

@@ -10,7 +10,7 @@ import { adoptFailures } from '../store/catalog/adopt-failures.ts';
 import { readBatch, type BatchRow } from '../store/catalog/batches.ts';
 import { setDeliveryState } from '../store/catalog/deliveries.ts';
 import { noteDestinationUp } from '../store/catalog/destinations.ts';
-import { extractFile, readManifest, type Manifest } from '../store/catalog/extracts.ts';
+import { readManifest, type Manifest } from '../store/catalog/extracts.ts';
 import { noteResentFailures, recordFailures } from '../store/catalog/failures.ts';
 import { stopLane } from '../store/catalog/lanes.ts';
 import { currentMapping, readMapping } from '../store/catalog/mappings.ts';
@@ -21,7 +21,8 @@ import type { Activities, LoadInput, LoadResult } from './contract.ts';
 import type { ActivityDependencies, OpenDestination } from './dependencies.ts';
 import { settleLoaded } from './settle-loaded.ts';
 import { emptyPart, openEncodedRows, openIds, readLoadFiles, readOrdinals } from './load-files.ts';
-import { readFailedPlaces, readStagedRecords } from './staged-records.ts';
+import { openExtract } from './open-extract.ts';
+import { readFailedPlaces, readRecords } from './staged-records.ts';
 import type { LoadPartFiles } from './threads/block-task.ts';
 import { withDestination } from './with-destination.ts';
 
@@ -215,13 +216,13 @@ function columnsBeyond({ columns }: Mapping, newest: Mapping | null): readonly s
   return (newest?.columns ?? []).map(({ column }) => column).filter((name) => !known.has(name));
 }
 
-/** Refused rows are known by ordinal; their bytes come from the staged extract. */
+/** Refused rows are known by ordinal; their bytes come from the extract. */
 async function withRecords(
-  { dependencies, manifest, pins }: LoadContext,
+  { dependencies, batch, manifest, pins }: LoadContext,
   failures: readonly EventFailure[],
 ): Promise<readonly FailedEvent[]> {
   const wanted = new Set(failures.map(({ ordinal }) => ordinal));
-  const records = await readStagedRecords(dependencies.staging, extractFile(manifest), wanted);
+  const records = await readRecords(openExtract(dependencies, batch, manifest), wanted);
   return failures.map((failure) => {
     const record = must(records.get(failure.ordinal), 'the staged record');
     return { ...failure, ...record, mappingVersion: pins[record.stream] };

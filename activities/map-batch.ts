@@ -2,7 +2,7 @@ import { isPipelineError, must } from '../core/errors.ts';
 import { failpoint } from '../core/failpoints.ts';
 import { defaultRecordLimits } from '../core/records.ts';
 import { readBatch, type BatchRow, type DeliveryRow } from '../store/catalog/batches.ts';
-import { extractFile, readManifest, type Manifest } from '../store/catalog/extracts.ts';
+import { readManifest, type Manifest } from '../store/catalog/extracts.ts';
 import { recordFailures } from '../store/catalog/failures.ts';
 import { setDeliveryState } from '../store/catalog/deliveries.ts';
 import { readMapping } from '../store/catalog/mappings.ts';
@@ -13,6 +13,7 @@ import type { ActivityDependencies } from './dependencies.ts';
 import { extractBatch } from './extract-batch.ts';
 import { readLoadFiles } from './load-files.ts';
 import { mayResend } from './may-resend.ts';
+import { extractInput } from './open-extract.ts';
 import { settleLoaded } from './settle-loaded.ts';
 import { decodeFailures } from './threads/failure-file.ts';
 import { withDestination } from './with-destination.ts';
@@ -81,7 +82,7 @@ async function mapStaged(context: MapContext): Promise<MapResult> {
   const { targets } = await threads.run(
     {
       batchId,
-      input: { kind: 'frames', file: extractFile(manifest) },
+      input: extractInput(batch, manifest),
       stagingRoot: settings.stagingRoot,
       prefix: stagingPrefix(batchId, mapAttempt),
       extract: false,

@@ -1,7 +1,12 @@
 import type { FailedEvent } from '../core/failed-events.ts';
-import { eventIdOf, recordBytes, recordCount, versionOf } from '../core/records.ts';
-import type { StagedFile, Staging } from '../core/staging.ts';
-import { decodeFrames } from '../formats/frames.ts';
+import {
+  eventIdOf,
+  recordBytes,
+  recordCount,
+  versionOf,
+  type RecordBlock,
+} from '../core/records.ts';
+import type { Staging } from '../core/staging.ts';
 import { readWhole } from '../store/staging/read-whole.ts';
 import type { LoadFiles } from './threads/block-task.ts';
 import { decodeFailures } from './threads/failure-file.ts';
@@ -11,15 +16,14 @@ type StagedRecord = Pick<
   'stream' | 'eventId' | 'raw' | 'context' | 'lineNumber' | 'version'
 >;
 
-/** Finds records of a staged extract by ordinal. Reads it in full: refused rows are rare. */
-export async function readStagedRecords(
-  staging: Staging,
-  extract: StagedFile,
+/** Finds records of an extract by ordinal. Reads it in full: refused rows are rare. */
+export async function readRecords(
+  extract: AsyncIterable<RecordBlock>,
   wanted: ReadonlySet<number>,
 ): Promise<ReadonlyMap<number, StagedRecord>> {
   const found = new Map<number, StagedRecord>();
   let first = 0;
-  for await (const block of decodeFrames(readWhole(staging, extract))) {
+  for await (const block of extract) {
     for (let index = 0; index < recordCount(block); index += 1) {
       if (!wanted.has(first + index)) continue;
       found.set(first + index, {

@@ -3,6 +3,7 @@ import type { Mapping, StreamProfile } from '../../core/mapping.ts';
 import type { PositionRange } from '../../core/positions.ts';
 import type { RecordLimits } from '../../core/records.ts';
 import type { StagedFile } from '../../core/staging.ts';
+import type { InPlaceExtract } from './in-place-extract.ts';
 
 /** Where the records of a task come from. */
 export type BlockInput =
@@ -14,7 +15,8 @@ export type BlockInput =
       readonly range: PositionRange;
       readonly lane: { readonly name: string; readonly memo: string };
     }
-  | { readonly kind: 'frames'; readonly file: StagedFile };
+  | { readonly kind: 'frames'; readonly file: StagedFile }
+  | ({ readonly kind: 'in-place' } & InPlaceExtract);
 
 /** One destination that the records are to be mapped for. */
 export interface TaskTarget {
@@ -34,6 +36,8 @@ export interface BlockTask {
   readonly prefix: string;
   /** Stage the records themselves, and profile every event. */
   readonly extract: boolean;
+  /** The source keeps what is read: of the records only the hash is taken. */
+  readonly inPlace?: boolean;
   readonly targets: readonly TaskTarget[];
   readonly limits: RecordLimits;
 }

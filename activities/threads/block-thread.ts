@@ -10,6 +10,7 @@ import { createLocalStaging } from '../../store/staging/local.ts';
 import { readWhole } from '../../store/staging/read-whole.ts';
 import { armFailpointsFromEnvironment } from '../failpoints.ts';
 import type { BlockTask } from './block-task.ts';
+import { readInPlace } from './in-place-extract.ts';
 import { runBlockTask } from './run-block-task.ts';
 import type { ThreadData, ThreadError, ToMain, ToThread } from './thread-messages.ts';
 
@@ -53,6 +54,10 @@ async function* openInput(task: BlockTask, signal: AbortSignal): AsyncIterable<R
   const { input, limits } = task;
   if (input.kind === 'frames') {
     yield* decodeFrames(readWhole(createLocalStaging(task.stagingRoot), input.file));
+    return;
+  }
+  if (input.kind === 'in-place') {
+    yield* readInPlace(input, intake, signal);
     return;
   }
   const module = await sourceModule(input.settings.type);

@@ -10,6 +10,7 @@ import {
   type BlockProcessor,
 } from '../../pipeline/mapping/block-processor.ts';
 import type { BlockTask, BlockTaskResult, TaskTarget } from './block-task.ts';
+import { createDigestStream } from './in-place-extract.ts';
 import { createStagedStream, type StagedStream } from './staged-stream.ts';
 import { TargetWriter } from './target-writer.ts';
 
@@ -62,10 +63,12 @@ class BlockPass {
     { processor, writers }: { processor: BlockProcessor; writers: readonly TargetWriter[] },
   ) {
     const { staging } = context;
+    const openRecords = () =>
+      task.inPlace ? createDigestStream() : createStagedStream(staging, `${task.prefix}/records`);
     this.#context = context;
     this.#processor = processor;
     this.#writers = writers;
-    this.#records = task.extract ? createStagedStream(staging, `${task.prefix}/records`) : null;
+    this.#records = task.extract ? openRecords() : null;
   }
 
   async take(block: RecordBlock): Promise<void> {

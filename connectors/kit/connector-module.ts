@@ -26,6 +26,8 @@ export interface SourceModule<Settings = unknown> {
   readonly settings: SettingsSchema<Settings>;
   /** An event may arrive twice, with one id: destinations remember the ids. */
   readonly mayResend?: boolean;
+  /** What was planned stays as it is until it is settled: it is its own extract. */
+  readonly keepsRanges?: boolean;
   /** Events are posted to it: how requests are treated. */
   intakeRules?(settings: Settings, source: string): IntakeRules;
   /** @throws PipelineError `invalid-config`, `source-unavailable` */

@@ -20,6 +20,7 @@ export interface Manifest {
   readonly generation: number;
   readonly attempt: string;
   readonly stagingKey: string;
+  /** Empty: the records are still where they were read, and stay there (the intake). */
   readonly stagedName: string;
   readonly stagedBytes: number;
   readonly sha256: string;
