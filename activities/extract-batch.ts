@@ -47,7 +47,7 @@ async function newestTargets(
   const targets = [];
   const eventIds = await mayResend(configuration, source);
   for (const { destination, state } of deliveries) {
-    if (state === 'settled' || state === 'lost') continue;
+    if (state === 'settled' || state === 'lost' || state === 'discarded') continue;
     const mappings = await currentMappings(catalog, { source, destination });
     if (mappings.length === 0) continue;
     targets.push({

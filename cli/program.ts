@@ -139,7 +139,7 @@ function addDataVerbs(program: Command, end: End): void {
     .command('list')
     .description('newest batches')
     .option('--source <source>')
-    .option('--state <state>', 'open or settled')
+    .option('--state <state>', 'open, settled or lost')
     .option('--limit <n>', 'at most so many', '20')
     .option(...json)
     .action(async (flags) => end(await runs.runRunsList(flags)));
@@ -147,6 +147,12 @@ function addDataVerbs(program: Command, end: End): void {
     .command('show <batch>')
     .option(...json)
     .action(async (id: string, flags) => end(await runs.runRunsShow(id, flags)));
+  list
+    .command('discard <batch>')
+    .description('give up what its source has lost for good')
+    .requiredOption('--why <text>', 'the reason, for the audit')
+    .option(...json)
+    .action(async (id: string, flags) => end(await runs.runRunsDiscard(id, flags)));
 }
 
 function addConnectionVerbs(program: Command, end: End): void {

@@ -81,8 +81,10 @@ export function sayOutcome({ open, stoppedLanes, unread, unreachable }: Progress
     say(`${open.waiting} deliveries wait until their destination is back; then they load`);
   }
   if (open.stopped > 0) say(`${open.stopped} deliveries stand still: "runs list" shows which`);
-  if (open.lost > 0)
+  if (open.lost > 0) {
     say(`${open.lost} deliveries are lost: their source had no such range any more`);
+    say('"runs list --state lost" shows which, "runs discard" gives one up for good');
+  }
   if (open.openFailures > 0) {
     say(`${open.openFailures} failed events wait for review: npm run millrace -- failed list`);
   }

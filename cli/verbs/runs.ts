@@ -1,8 +1,8 @@
-import type { RunAnswer } from '../../server/contract/runs.ts';
+import type { DiscardAnswer, RunAnswer } from '../../server/contract/runs.ts';
 import { connect } from '../api.ts';
 import { exitCode } from '../exit-codes.ts';
 import { printTable } from '../print-table.ts';
-import { print, printJson } from '../print.ts';
+import { print, printJson, say } from '../print.ts';
 import type { JsonFlag } from './flags.ts';
 
 export async function runRunsList(
@@ -49,6 +49,21 @@ export async function runRunsShow(id: string, { json }: JsonFlag): Promise<numbe
     ],
   );
   printTable(['destination', 'state', 'rows', 'failed', 'duplicate', 'note'], rows);
+  return exitCode.ok;
+}
+
+/** Gives up what the source of a batch has lost for good. */
+export async function runRunsDiscard(
+  id: string,
+  { json, why }: JsonFlag & { readonly why: string },
+): Promise<number> {
+  const answer = await (await connect()).post<DiscardAnswer>('run/discard', { id, why });
+  if (json) printJson(answer);
+  else {
+    const { batchId, changed, events, bytes } = answer;
+    const size = `${events === null ? 'never read' : `${events} events`}, ${bytes} bytes`;
+    say(changed ? `${batchId} is discarded: ${size}` : `${batchId} was discarded before`);
+  }
   return exitCode.ok;
 }
 

@@ -4,7 +4,7 @@ import type { RunRow, TableRow } from '../../store/catalog/runs.ts';
 /** GET /v1/runs */
 export const runQuery = z.object({
   source: z.string().optional(),
-  state: z.enum(['open', 'settled']).optional(),
+  state: z.enum(['open', 'settled', 'lost']).optional(),
   limit: z.coerce.number().int().min(1).max(1000).default(50),
   /** `planOrder` of the last one of the page before. */
   before: z.coerce.number().int().optional(),
@@ -14,6 +14,23 @@ export const runQuery = z.object({
 export const oneRunQuery = z.object({ id: z.string().min(1) });
 
 export type RunAnswer = RunRow;
+
+/** POST /v1/run/discard: give up what the source of a batch has lost for good. */
+export const discardBody = z.strictObject({
+  id: z.string().min(1),
+  why: z.string().trim().min(1).max(1000),
+});
+
+export interface DiscardAnswer {
+  readonly batchId: string;
+  /** False: it was discarded before. */
+  readonly changed: boolean;
+  /** Whose deliveries were discarded now. */
+  readonly destinations: readonly string[];
+  /** Null: the batch was never read. */
+  readonly events: number | null;
+  readonly bytes: number;
+}
 
 /** GET /v1/tables */
 export type TableAnswer = TableRow;

@@ -1,7 +1,8 @@
 import { Hono } from 'hono';
+import { discardLost } from '../../store/catalog/discard-lost.ts';
 import { listRuns, listTables, readRun } from '../../store/catalog/runs.ts';
-import { readQuery } from '../answers.ts';
-import { oneRunQuery, runQuery } from '../contract/runs.ts';
+import { readBody, readQuery } from '../answers.ts';
+import { discardBody, oneRunQuery, runQuery, type DiscardAnswer } from '../contract/runs.ts';
 import type { ServerContext } from '../context.ts';
 
 export function runRoutes({ catalog }: ServerContext): Hono {
@@ -11,6 +12,12 @@ export function runRoutes({ catalog }: ServerContext): Hono {
     })
     .get('/run', async (context) => {
       return context.json(await readRun(catalog, readQuery(context, oneRunQuery).id));
+    })
+    .post('/run/discard', async (context) => {
+      const { id: batchId, why } = await readBody(context, discardBody);
+      const found = await discardLost(catalog, { batchId, why, author: 'admin' });
+      const answer: DiscardAnswer = { batchId, changed: found.destinations.length > 0, ...found };
+      return context.json(answer);
     })
     .get('/tables', async (context) => context.json(await listTables(catalog)));
 }

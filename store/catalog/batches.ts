@@ -19,7 +19,7 @@ export interface BatchRow {
   readonly events: number | null;
 }
 
-export type DeliveryState = 'pending' | 'waiting' | 'stopped' | 'settled' | 'lost';
+export type DeliveryState = 'pending' | 'waiting' | 'stopped' | 'settled' | 'lost' | 'discarded';
 
 export interface DeliveryRow {
   readonly batchId: string;
@@ -122,7 +122,7 @@ export async function countOpen(
                count(*) FILTER (WHERE d.state = 'stopped') AS stopped,
                count(*) FILTER (WHERE d.state = 'lost') AS lost
           FROM millrace.deliveries d JOIN millrace.batches b USING (batch_id)
-         WHERE d.state <> 'settled' AND ($1::text[] IS NULL OR b.source = ANY ($1))) d,
+         WHERE d.state NOT IN ('settled', 'discarded') AND ($1::text[] IS NULL OR b.source = ANY ($1))) d,
        (SELECT coalesce(sum(open_count), 0)::bigint AS "openFailures",
                coalesce(sum(restreaming_count), 0)::bigint AS restreaming
           FROM millrace.failure_groups
@@ -143,7 +143,7 @@ export async function sourcesWithWork(db: Queryable): Promise<readonly string[]>
   return rows.map(({ source }) => source);
 }
 
-/** Live batches whose range was gone when they needed it, oldest first. */
+/** Live batches whose range was gone when they needed it and that nobody gave up, oldest first. */
 export async function listLost(
   db: Queryable,
   { source, limit }: { readonly source: string; readonly limit: number },
@@ -153,8 +153,10 @@ export async function listLost(
   const { rows } = await db.query<BatchRow>(
     `SELECT batch_id AS "batchId", lane, from_position AS "from", to_position AS "to", memo,
             planned_bytes AS "plannedBytes"
-       FROM millrace.batches
-      WHERE source = $1 AND run = 'live' AND state = 'lost' ORDER BY plan_order LIMIT $2`,
+       FROM millrace.batches b
+      WHERE source = $1 AND run = 'live' AND state = 'lost'
+        AND EXISTS (SELECT FROM millrace.deliveries d WHERE d.batch_id = b.batch_id AND d.state = 'lost')
+      ORDER BY plan_order LIMIT $2`,
     [source, limit],
   );
   return rows;

@@ -67,7 +67,7 @@ export async function hasEarlierUnpinned(
   return rows[0]?.batchId ?? null;
 }
 
-/** Moves a delivery that is not settled. */
+/** Moves a delivery that is neither settled nor discarded. */
 export async function setDeliveryState(
   db: Queryable,
   at: DeliveryKey & {
@@ -78,7 +78,7 @@ export async function setDeliveryState(
 ): Promise<void> {
   await db.query(
     `UPDATE millrace.deliveries SET state = $3, stop_kind = $4, stop_message = $5
-      WHERE batch_id = $1 AND destination = $2 AND state <> 'settled'`,
+      WHERE batch_id = $1 AND destination = $2 AND state NOT IN ('settled', 'discarded')`,
     [at.batchId, at.destination, at.state, at.kind ?? null, at.message ?? null],
   );
 }

@@ -62,8 +62,11 @@ export async function insertManifest(catalog: Catalog, manifest: Manifest): Prom
     );
     if (rowCount === 1) {
       await tx.query(
-        `UPDATE millrace.batches SET events = $2, bytes = $3,
-                state = CASE WHEN state IN ('planned', 'lost') THEN 'extracted' ELSE state END
+        `UPDATE millrace.batches b SET events = $2, bytes = $3,
+                state = CASE WHEN state = 'planned' OR (state = 'lost' AND EXISTS (
+                               SELECT FROM millrace.deliveries d
+                                WHERE d.batch_id = b.batch_id AND d.state = 'lost'))
+                             THEN 'extracted' ELSE state END
           WHERE batch_id = $1`,
         [batchId, manifest.events, manifest.eventBytes],
       );

@@ -144,7 +144,7 @@ export async function lowestChunks(
 
 /**
  * Removes the chunks of the batch that begins at `from`, the lowest position of its lane, if all of
- * its deliveries were settled before a time; answers how many. What is not planned has no batch.
+ * its deliveries were settled, or discarded, before a time; answers how many. What is not planned has no batch.
  */
 export async function removeSettledChunks(
   catalog: Catalog,
@@ -159,9 +159,9 @@ export async function removeSettledChunks(
     `WITH next AS (
        SELECT to_position::bigint AS "end" FROM millrace.batches b
         WHERE run = 'live' AND source = $1 AND lane = $2 AND from_position = $3
-          AND state = 'settled' AND settled_at < $4
+          AND state IN ('settled', 'lost') AND settled_at < $4
           AND NOT EXISTS (SELECT FROM millrace.deliveries d
-                           WHERE d.batch_id = b.batch_id AND d.state <> 'settled')),
+                           WHERE d.batch_id = b.batch_id AND d.state NOT IN ('settled', 'discarded'))),
      gone AS (
        DELETE FROM millrace.intake_chunks c USING next
         WHERE c.source = $1 AND c.chunk < next."end" RETURNING c.bytes),

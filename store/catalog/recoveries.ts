@@ -224,7 +224,7 @@ export async function closeUnfinished(
   await tx.query(
     `UPDATE millrace.batches SET state = 'settled', settled_at = coalesce(settled_at, now())
       WHERE batch_id = $1 AND NOT EXISTS (
-        SELECT FROM millrace.deliveries WHERE batch_id = $1 AND state NOT IN ('settled', 'lost'))`,
+        SELECT FROM millrace.deliveries WHERE batch_id = $1 AND state NOT IN ('settled', 'lost', 'discarded'))`,
     [batchId],
   );
 }

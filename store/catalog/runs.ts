@@ -31,7 +31,10 @@ export interface RunRow {
 }
 
 const columns = `b.batch_id AS "batchId", b.plan_order AS "planOrder", b.run, b.source, b.lane, b.stream,
-  b.from_position AS "from", b.to_position AS "to", b.state, b.events, b.bytes,
+  b.from_position AS "from", b.to_position AS "to", b.events, b.bytes,
+  CASE WHEN b.state = 'lost' AND NOT EXISTS (SELECT FROM millrace.deliveries d
+                                              WHERE d.batch_id = b.batch_id AND d.state = 'lost')
+       THEN 'discarded' ELSE b.state END AS state,
   b.planned_at AS "plannedAt", b.settled_at AS "settledAt",
   (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'destination', d.destination, 'state', d.state, 'rowsLoaded', d.rows_loaded,
@@ -41,7 +44,7 @@ const columns = `b.batch_id AS "batchId", b.plan_order AS "planOrder", b.run, b.
 
 export interface RunFilter {
   readonly source?: string | undefined;
-  readonly state?: 'open' | 'settled' | undefined;
+  readonly state?: 'open' | 'settled' | 'lost' | undefined;
   readonly limit: number;
   /** Batches planned before this one. */
   readonly before?: number | undefined;
@@ -52,7 +55,13 @@ export async function listRuns(db: Queryable, filter: RunFilter): Promise<readon
   const { rows } = await db.query<RunRow>(
     `SELECT ${columns} FROM millrace.batches b
       WHERE ($1::text IS NULL OR b.source = $1)
-        AND ($2::text IS NULL OR ($2 = 'open') = (b.state IN ('planned', 'extracted')))
+        AND CASE $2::text WHEN 'open' THEN b.state IN ('planned', 'extracted')
+                          WHEN 'settled' THEN b.state NOT IN ('planned', 'extracted')
+                          WHEN 'lost' THEN EXISTS (
+                            SELECT FROM millrace.deliveries d
+                             WHERE d.batch_id = b.batch_id AND d.stop_kind = 'extract-lost'
+                               AND d.state IN ('stopped', 'lost'))
+                          ELSE true END
         AND ($3::bigint IS NULL OR b.plan_order < $3)
       ORDER BY b.plan_order DESC LIMIT $4`,
     [filter.source ?? null, filter.state ?? null, filter.before ?? null, filter.limit],

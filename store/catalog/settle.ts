@@ -180,7 +180,7 @@ async function closeBatch(
   const { rowCount } = await tx.query(
     `UPDATE millrace.batches SET state = 'settled', settled_at = now()
       WHERE batch_id = $1 AND NOT EXISTS (
-        SELECT FROM millrace.deliveries WHERE batch_id = $1 AND state NOT IN ('settled', 'lost'))`,
+        SELECT FROM millrace.deliveries WHERE batch_id = $1 AND state NOT IN ('settled', 'lost', 'discarded'))`,
     [batchId],
   );
   if (rowCount === 0) return;

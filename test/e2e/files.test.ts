@@ -190,3 +190,42 @@ test('a file that is deleted after it was planned and before it was read is lost
   expect(await numbersIn('lost.gone')).toEqual([1, 2]);
   expect((await instance.cli('sync', 'lost')).code).toBe(0);
 });
+
+test('what is lost for good is discarded by a person, with a line in the audit; nothing else can be', async () => {
+  const folder = folderOf('lost');
+  const content = folder.lines(4, 5);
+  await folder.write('never.ndjson', content);
+  await rm(marker);
+  await instance.cli('sync', 'lost', '--no-wait');
+  await until('the plan', async () => existsSync(marker));
+  await folder.remove('never.ndjson');
+  expect((await instance.cli('sync', 'lost')).stderr).toContain('"runs discard" gives one up');
+  const list = (state: string) =>
+    instance.json<{ batchId: string; state: string }[]>(['runs', 'list', '--state', state]);
+  const [lost, ...others] = await list('lost');
+  expect(others).toEqual([]);
+  const id = lost?.batchId ?? '';
+
+  expect((await instance.cli('runs', 'discard', id)).code).toBe(2); // without a reason
+  const settled = (await list('settled')).find(({ state }) => state === 'settled')?.batchId ?? '';
+  const refused = await instance.cli('runs', 'discard', settled, '--why', 'a mistake');
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('all are settled') });
+  expect((await instance.cli('runs', 'discard', 'none', '--why', 'a mistake')).code).toBe(1);
+
+  const why = 'its owner deleted it';
+  const discard = () => instance.json(['runs', 'discard', id, '--why', why]);
+  const bytes = Buffer.byteLength(content);
+  const answer = { batchId: id, changed: true, destinations: ['warehouse'], events: null, bytes };
+  expect(await discard()).toEqual(answer);
+  expect(await discard()).toMatchObject({ changed: false, destinations: [] });
+  const audit = await instance.catalog(
+    `SELECT author, subject, details FROM millrace.decisions WHERE action = 'discard-lost'`,
+  );
+  expect(audit).toEqual([{ author: 'admin', subject: id, details: { why, deliveries: 1, bytes } }]);
+
+  await folder.write('never.ndjson', content); // too late
+  expect((await instance.cli('sync', 'lost')).code).toBe(0);
+  expect((await instance.cli('status')).stdout).toContain('0 lost');
+  expect((await instance.cli('runs', 'show', id)).stdout).toContain(`discarded: ${why}`);
+  await expect(numbersIn('lost.never')).rejects.toThrow('does not exist');
+});

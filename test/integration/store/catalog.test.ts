@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cutRestream } from '../../../pipeline/review/restream-cuts.ts';
 import { markBatchLost, readBatch } from '../../../store/catalog/batches.ts';
 import { openCatalog, type Catalog } from '../../../store/catalog/catalog.ts';
-import { pinMappings, renewPins } from '../../../store/catalog/deliveries.ts';
+import { pinMappings, renewPins, setDeliveryState } from '../../../store/catalog/deliveries.ts';
+import { discardLost } from '../../../store/catalog/discard-lost.ts';
 import { insertLane, saveMemo } from '../../../store/catalog/lanes.ts';
 import { migrate } from '../../../store/catalog/migrate.ts';
 import { freezeRestream, readRestream } from '../../../store/catalog/restreams.ts';
@@ -114,6 +115,40 @@ test('a batch that was read is not lost, whether that is said before or after', 
     expect(batch.state).toBe('extracted');
     expect(deliveries.map(({ state }) => state)).toEqual(['pending', 'pending']);
   }
+});
+
+test('what is lost is discarded once, by many at once, and nothing late takes it back', async () => {
+  const batchId = await planBatch(catalog, 'discarded');
+  const order = { batchId, author: 'test', why: 'gone' };
+  await expect(discardLost(catalog, order)).rejects.toThrow('that to one is pending');
+  await markBatchLost(catalog, { batchId, message: 'gone' });
+  const answers = await Promise.all(many.map(() => discardLost(catalog, order)));
+  expect(answers.flatMap(({ destinations }) => destinations)).toEqual(['one', 'two']);
+
+  await extractedBy(catalog, batchId, 'late');
+  await setDeliveryState(catalog, { batchId, destination: 'one', state: 'waiting' });
+  const { batch, deliveries } = await readBatch(catalog, batchId);
+  expect(batch.state).toBe('lost');
+  expect(deliveries.map(({ state }) => state)).toEqual(['discarded', 'discarded']);
+});
+
+test('of a batch that stands still in one destination only that delivery is discarded', async () => {
+  const batchId = await planBatch(catalog, 'half discarded');
+  const order = { batchId, author: 'test', why: 'gone' };
+  await extractedBy(catalog, batchId, 'attempt');
+  const stop = { batchId, destination: 'two', state: 'stopped', message: 'gone' } as const;
+  await setDeliveryState(catalog, { ...stop, kind: 'ledger-conflict' });
+  await settle(catalog, { batchId, destination: 'one', attempt: 'winner', ordinals: [] });
+  await expect(discardLost(catalog, order)).rejects.toThrow('that to two is stopped');
+  await setDeliveryState(catalog, { ...stop, kind: 'extract-lost' });
+  expect(await discardLost(catalog, order)).toEqual({
+    destinations: ['two'],
+    events: 10,
+    bytes: 10,
+  });
+  const { batch, deliveries } = await readBatch(catalog, batchId);
+  expect(batch.state).toBe('settled');
+  expect(deliveries.map(({ state }) => state)).toEqual(['settled', 'discarded']);
 });
 
 test('a delivery has the mapping versions that were pinned first; a renewal replaces what it saw', async () => {
