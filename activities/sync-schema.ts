@@ -1,5 +1,6 @@
 import type { Mapping, StreamProfile, WriteRule } from '../core/mapping.ts';
 import { must, PipelineError } from '../core/errors.ts';
+import type { ImportedSchema } from '../core/source.ts';
 import { planMapping } from '../pipeline/mapping/plan-mapping.ts';
 import { assignTableName, schemaNameOf } from '../pipeline/mapping/names.ts';
 import { writeRuleOf } from '../pipeline/mapping/write-rule.ts';
@@ -60,12 +61,35 @@ async function chooseMappings(context: Context, renew: boolean): Promise<readonl
     );
   }
   await waitForEarlier(context);
+  const imported = await importSchemas(context);
   return dependencies.catalog.transaction(async (tx) => {
     await lockMappings(tx, { source, destination });
     const mappings = [];
-    for (const stream of profile) mappings.push(await planStream(tx, context, stream));
+    for (const stream of profile) {
+      const schema = imported.get(stream.stream) ?? null;
+      mappings.push(await planStream(tx, context, stream, schema));
+    }
     return [...mappings, ...(await mappingsWithoutRows(tx, context))];
   });
+}
+
+/** What the source declares of the streams that are seen for the first time, where it does so. */
+async function importSchemas({
+  dependencies,
+  batch,
+  delivery,
+  profile,
+}: Context): Promise<ReadonlyMap<string, ImportedSchema>> {
+  const { catalog, configuration, openSource, signal } = dependencies;
+  const { destination } = delivery;
+  const known = await currentMappings(catalog, { source: batch.source, destination });
+  const fresh = profile.filter(({ stream }) => known.every((mapping) => mapping.stream !== stream));
+  const schemas = new Map<string, ImportedSchema>();
+  if (fresh.length === 0) return schemas;
+  await using source = await openSource(await configuration.source(batch.source));
+  if (!source.importSchema) return schemas;
+  for (const { stream } of fresh) schemas.set(stream, await source.importSchema(stream, signal()));
+  return schemas;
 }
 
 /** A full refresh that found nothing empties its table. */
@@ -106,6 +130,7 @@ async function planStream(
   tx: Transaction,
   context: Context,
   profile: StreamProfile,
+  imported: ImportedSchema | null,
 ): Promise<Mapping> {
   const { batch, delivery, destination } = context;
   const { source } = batch;
@@ -118,11 +143,11 @@ async function planStream(
     destination: delivery.destination,
     current,
     profile,
-    imported: null,
+    imported,
     naming: destination.naming,
     schemaName: schemaNameOf(source, destination.naming),
     tableName: current?.table.name ?? assignTableName(profile.stream, taken, destination.naming),
-    write: current ? ruleOf(current) : await writeRule(context, profile.stream),
+    write: current ? ruleOf(current) : await writeRule(context, profile.stream, imported),
   });
   if (plan.changed) {
     const reason = plan.changes
@@ -139,9 +164,13 @@ function ruleOf({ merge, replace }: Mapping): WriteRule {
   return { ...(merge && { merge }), ...(replace && { replace }) };
 }
 
-async function writeRule({ dependencies, batch }: Context, stream: string): Promise<WriteRule> {
+async function writeRule(
+  { dependencies, batch }: Context,
+  stream: string,
+  imported: ImportedSchema | null,
+): Promise<WriteRule> {
   const { pipeline } = await dependencies.configuration.source(batch.source);
-  return writeRuleOf(stream, pipeline, null);
+  return writeRuleOf(stream, pipeline, imported);
 }
 
 async function applyMappings(

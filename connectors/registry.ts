@@ -5,6 +5,7 @@ import type { DestinationModule, SourceModule } from './kit/connector-module.ts'
 const sources: Readonly<Record<string, () => Promise<SourceModule>>> = {
   file: async () => (await import('./file/index.ts')).fileSource as SourceModule,
   http: async () => (await import('./http/index.ts')).httpSource as SourceModule,
+  postgres: async () => (await import('./postgres/index.ts')).postgresSource as SourceModule,
 };
 
 const destinations: Readonly<Record<string, () => Promise<DestinationModule>>> = {

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { CarefulClient } from './careful-client.ts';
-import { toConnectError, toDestinationError } from './errors.ts';
+import { toConnectError, toDestinationError, type Side } from './errors.ts';
 import { Pulse } from './pulse.ts';
 import { describeUrl } from './settings.ts';
 
@@ -12,21 +12,33 @@ const connectTimeoutMs = 10_000;
 /** A peer that vanished without a word is found out after so long. */
 const keepAliveMs = 10_000;
 
+export interface ConnectionWords {
+  readonly applicationName: string;
+  /** Faults of connecting. Default: those of a warehouse. */
+  readonly side?: Side;
+  /** Faults of statements. */
+  toError(error: unknown, place: string): unknown;
+}
+
+const ofWarehouse: ConnectionWords = { applicationName: 'millrace', toError: toDestinationError };
+
 /** Connections to one database. Every fault comes out as a PipelineError without values. */
 export class PostgresConnections implements AsyncDisposable {
   readonly place: string;
   readonly #pool: pg.Pool;
   readonly #pulse: Pulse;
+  readonly #words: ConnectionWords;
 
-  constructor(url: string, maxConnections: number) {
+  constructor(url: string, maxConnections: number, words = ofWarehouse) {
     this.place = describeUrl(url);
+    this.#words = words;
     this.#pulse = new Pulse(url);
     this.#pool = new pg.Pool({
       Client: CarefulClient,
       connectionString: url,
       max: maxConnections,
       connectionTimeoutMillis: connectTimeoutMs,
-      application_name: 'millrace',
+      application_name: words.applicationName,
       keepAlive: true,
       keepAliveInitialDelayMillis: keepAliveMs,
       types,
@@ -40,7 +52,7 @@ export class PostgresConnections implements AsyncDisposable {
       const client = await this.#pool.connect();
       return { client, lease: leaseOf(client, signal, this.#pulse) };
     } catch (error) {
-      throw toConnectError(error, this.place);
+      throw toConnectError(error, this.place, this.#words.side);
     }
   }
 
@@ -59,7 +71,7 @@ export class PostgresConnections implements AsyncDisposable {
       return await work(client);
     } catch (error) {
       lease.broken = true;
-      throw signal.aborted ? signal.reason : toDestinationError(error, this.place);
+      throw signal.aborted ? signal.reason : this.#words.toError(error, this.place);
     } finally {
       lease.release();
     }

@@ -12,6 +12,20 @@ export interface PostgresFault extends Error {
 /** SQLSTATE classes that are the infrastructure's fault (DESIGN §9): retried for ever. */
 const infrastructure = new Set(['08', '25', '28', '3D', '40', '53', '55', '57', '58', 'XX']);
 
+/** Which end of a pipeline a server is: the kind of its faults, and words for them. */
+export interface Side {
+  readonly kind: 'destination-unavailable' | 'source-unavailable';
+  readonly name: string;
+  /** What its url belongs to in the configuration. */
+  readonly block: string;
+}
+
+const warehouse: Side = {
+  kind: 'destination-unavailable',
+  name: 'the warehouse',
+  block: 'the destination',
+};
+
 /** User, password or database are wrong: waiting alone does not mend that. */
 const needsPerson = /^(28|3D)/;
 
@@ -45,13 +59,7 @@ export function toDestinationError(error: unknown, place: string): unknown {
       `a table of the warehouse ${place} is locked by another session`,
     );
   }
-  if (isInfrastructure(error)) {
-    return new PipelineError('destination-unavailable', explain(error as PostgresFault, place), {
-      cause: withoutValues(error),
-      ...(sqlState !== undefined &&
-        needsPerson.test(sqlState) && { details: { refused: sqlState } }),
-    });
-  }
+  if (isInfrastructure(error)) return toUnavailable(error, place);
   if (sqlState === '42501') return rejected(`the role may not do this at ${place}: grant it`);
   if (sqlState?.startsWith('42')) {
     return new PipelineError(
@@ -62,18 +70,27 @@ export function toDestinationError(error: unknown, place: string): unknown {
   return sqlState === undefined ? error : withoutValues(error);
 }
 
+/** A fault of the infrastructure, while some statement ran. */
+export function toUnavailable(error: unknown, place: string, side = warehouse): PipelineError {
+  const sqlState = sqlStateOf(error);
+  return new PipelineError(side.kind, explain(error as PostgresFault, place, side), {
+    cause: withoutValues(error),
+    ...(sqlState !== undefined && needsPerson.test(sqlState) && { details: { refused: sqlState } }),
+  });
+}
+
 /**
- * A fault of connecting: whatever it is, no statement can be blamed, the warehouse cannot be
+ * A fault of connecting: whatever it is, no statement can be blamed, the server cannot be
  * reached. `details.refused` where waiting does not mend it.
  */
-export function toConnectError(error: unknown, place: string): PipelineError {
+export function toConnectError(error: unknown, place: string, side = warehouse): PipelineError {
   if (error instanceof PipelineError) return error;
   const refused = refusalOf(error);
   const message =
     refused === undefined
-      ? explain(error as PostgresFault, place)
-      : explainRefusal(error as PostgresFault, place);
-  return new PipelineError('destination-unavailable', message, {
+      ? explain(error as PostgresFault, place, side)
+      : explainRefusal(error as PostgresFault, place, side);
+  return new PipelineError(side.kind, message, {
     cause: withoutValues(error),
     ...(refused !== undefined && { details: { refused } }),
   });
@@ -94,46 +111,47 @@ const login = /^SASL|password must be|authentication/i;
 const tls =
   /SSL|TLS|CERT|EPROTO|UNABLE_TO_(GET|DECRYPT|DECODE|VERIFY)|HOSTNAME_MISMATCH|PATH_LENGTH_EXCEEDED/i;
 
-function explainRefusal(fault: PostgresFault, place: string): string {
+function explainRefusal(fault: PostgresFault, place: string, side: Side): string {
+  const { name, block } = side;
   const { code, message } = fault;
   const sqlState = sqlStateOf(fault);
-  if (sqlState !== undefined && needsPerson.test(sqlState)) return explain(fault, place);
+  if (sqlState !== undefined && needsPerson.test(sqlState)) return explain(fault, place, side);
   if (sqlState === '42501') {
-    return `the warehouse ${place} lets this user not connect: GRANT CONNECT ON DATABASE to it`;
+    return `${name} ${place} lets this user not connect: GRANT CONNECT ON DATABASE to it`;
   }
   if (sqlState !== undefined) {
-    return `the warehouse ${place} refuses the connection (SQLSTATE ${sqlState}): correct the url of the destination`;
+    return `${name} ${place} refuses the connection (SQLSTATE ${sqlState}): correct the url of ${block}`;
   }
   if (login.test(message)) {
-    return `the warehouse ${place} cannot be logged in to (${message}): correct user and password in the url of the destination`;
+    return `${name} ${place} cannot be logged in to (${message}): correct user and password in the url of ${block}`;
   }
-  return `no TLS connection to the warehouse ${place} (${code ?? message}): correct sslmode and certificates in the url of the destination, or TLS at the server`;
+  return `no TLS connection to ${name} ${place} (${code ?? message}): correct sslmode and certificates in the url of ${block}, or TLS at the server`;
 }
 
 export function rejected(message: string): PipelineError {
   return new PipelineError('schema-rejected', message);
 }
 
-function explain({ code, message }: PostgresFault, place: string): string {
+function explain({ code, message }: PostgresFault, place: string, { name, block }: Side): string {
   switch (code) {
     case '28P01':
     case '28000':
-      return `the warehouse ${place} refuses user or password: correct the url of the destination`;
+      return `${name} ${place} refuses user or password: correct the url of ${block}`;
     case '3D000':
-      return `the warehouse ${place} does not exist: create the database, or correct the url`;
+      return `${name} ${place} does not exist: create the database, or correct the url`;
     case '53100':
-      return `the disk of the warehouse ${place} is full: free some space`;
+      return `the disk of ${name} ${place} is full: free some space`;
     case '53300':
-      return `the warehouse ${place} has no connection left: end some, or raise max_connections`;
+      return `${name} ${place} has no connection left: end some, or raise max_connections`;
     case '25006':
-      return `the warehouse ${place} is read-only now`;
+      return `${name} ${place} is read-only now`;
     default:
-      return `cannot work with the warehouse ${place} now (${code ?? message})`;
+      return `cannot work with ${name} ${place} now (${code ?? message})`;
   }
 }
 
 /** Kept as the cause for its stack; everything else may hold values. */
-function withoutValues(error: unknown): Error {
+export function withoutValues(error: unknown): Error {
   const { code } = error as PostgresFault;
   const cause = new Error(`PostgreSQL ${code ?? 'connection'}`);
   const { stack } = error as Error;

@@ -1,7 +1,9 @@
-import type { DestinationModule } from '../kit/connector-module.ts';
+import type { DestinationModule, SourceModule } from '../kit/connector-module.ts';
 import { PostgresDestination } from './destination.ts';
 import { copyTextEncoding } from './encoding.ts';
 import { postgresNaming } from './naming.ts';
+import { PostgresSource } from './source.ts';
+import { postgresSourceSettings, type PostgresSourceSettings } from './source/settings.ts';
 import { placeOf, postgresSettings, requireUrl, type PostgresSettings } from './settings.ts';
 
 export const postgresDestination: DestinationModule<PostgresSettings> = {
@@ -14,4 +16,9 @@ export const postgresDestination: DestinationModule<PostgresSettings> = {
     const embedded = settings.url === undefined;
     return new PostgresDestination({ url, name, installation, embedded });
   },
+};
+
+export const postgresSource: SourceModule<PostgresSourceSettings> = {
+  settings: postgresSourceSettings,
+  open: async (settings, { name }) => new PostgresSource(name, settings),
 };

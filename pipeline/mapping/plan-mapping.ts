@@ -165,7 +165,7 @@ class MappingDraft {
 
   #flattens(path: FieldPath): boolean {
     if (this.#parents.has(path)) return true;
-    if (!this.#fresh.has(path)) return false;
+    if (!this.#fresh.has(path) || this.#imported.has(path)) return false;
     const types = this.#profiles.get(path)?.types ?? {};
     const objects = countOf(types, 'object');
     return isMajority(objects, objects + scalarCount(types));

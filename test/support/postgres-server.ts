@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { Child } from '../../local/child.ts';
-import { openHome } from '../../local/home.ts';
+import { keepSecret, openHome } from '../../local/home.ts';
 import { choosePorts } from '../../local/ports.ts';
 import { preparePostgres } from '../../local/postgres.ts';
 import { ensureDatabase } from '../../local/postgres-databases.ts';
@@ -14,10 +14,18 @@ export interface PostgresServer extends AsyncDisposable {
   readonly majorVersion: number;
   /** Makes a database; answers its url. */
   createDatabase(name: string): Promise<string>;
+  /** Runs statements that only a superuser may. */
+  asSuperuser(sql: string): Promise<void>;
 }
 
-/** @param bin folder of its programs; default: the embedded one */
-export async function startPostgres(bin?: string): Promise<PostgresServer> {
+/**
+ * @param bin folder of its programs; default: the embedded one
+ * @param settings of the server, beside ours
+ */
+export async function startPostgres(
+  bin?: string,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<PostgresServer> {
   const directory = await mkdtemp(join(tmpdir(), 'millrace-postgres-'));
   const home = await openHome(join(directory, 'home'));
   const environment = bin === undefined ? {} : { MILLRACE_PG_BIN: bin };
@@ -25,7 +33,9 @@ export async function startPostgres(bin?: string): Promise<PostgresServer> {
   const { postgres: port } = await choosePorts('auto', undefined, []);
   const { signal } = new AbortController();
   const embedded = await preparePostgres(home, place, { port, signal });
-  const child = new Child(embedded.spec);
+  const more = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const { spec } = embedded;
+  const child = new Child({ ...spec, command: [...spec.command, ...more] });
   const dispose = async () => {
     await child.stop();
     if (!place.data.startsWith(directory)) {
@@ -43,6 +53,12 @@ export async function startPostgres(bin?: string): Promise<PostgresServer> {
   return {
     majorVersion: place.majorVersion,
     createDatabase: (name) => ensureDatabase(embedded.baseUrl, name),
+    async asSuperuser(sql) {
+      const url = new URL(`${embedded.baseUrl}/postgres`);
+      url.username = 'postgres';
+      url.password = await keepSecret(join(home.directory, 'postgres-superuser-password'));
+      await queryAt(url.toString(), sql);
+    },
     [Symbol.asyncDispose]: dispose,
   };
 }

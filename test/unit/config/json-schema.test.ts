@@ -12,6 +12,10 @@ test('the JSON Schema knows the settings of every connector', async () => {
           anyOf: [
             { required: ['type'], properties: { type: { const: 'file' }, path: {}, streams: {} } },
             { required: ['type'], properties: { type: { const: 'http' }, eventTypeField: {} } },
+            {
+              required: ['type', 'url', 'tables'],
+              properties: { type: { const: 'postgres' }, url: {}, exclude: {} },
+            },
           ],
         },
       },

@@ -252,7 +252,7 @@ destinations:
   test('is refused over HTTP by the path of what is wrong', async () => {
     await expect(validateConfiguration({ sources: { a: { type: 'fle' } } })).rejects.toMatchObject({
       kind: 'invalid-config',
-      message: 'sources.a.type: there is no source type "fle": choose from file, http',
+      message: 'sources.a.type: there is no source type "fle": choose from file, http, postgres',
     });
     await expect(validateConfiguration('text')).rejects.toMatchObject({ kind: 'invalid-config' });
   });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fieldTypes, toFieldPath } from '../../../../core/field-types.ts';
+import type { ImportedSchema } from '../../../../core/source.ts';
 import type { Mapping, StreamProfile, TypeCounts } from '../../../../core/mapping.ts';
 import { postgresDestination } from '../../../../connectors/postgres/index.ts';
 import { observedTypes } from '../../../../pipeline/mapping/classify.ts';
@@ -10,7 +11,12 @@ const { naming } = postgresDestination;
 
 type Fields = Readonly<Record<string, TypeCounts>>;
 
-function plan(fields: Fields, current: Mapping | null = null, moreFields = false) {
+function plan(
+  fields: Fields,
+  current: Mapping | null = null,
+  moreFields = false,
+  imported: ImportedSchema | null = null,
+) {
   const profile: StreamProfile = {
     stream: 'events',
     events: 100,
@@ -23,7 +29,7 @@ function plan(fields: Fields, current: Mapping | null = null, moreFields = false
     destination: 'w',
     current,
     profile,
-    imported: null,
+    imported,
     write: {},
     naming,
     schemaName: 's',
@@ -116,6 +122,26 @@ describe('a plan', () => {
     expect(typesOf(plan({ a: { null: 9 }, b: { object: 9 }, c: { int64: 1 } }))).toEqual({
       c: 'int64',
     });
+  });
+
+  test('takes the types that the source declares, objects in one column where it says so', () => {
+    const imported: ImportedSchema = {
+      stream: 'events',
+      fields: [
+        { path: 'n', type: 'int64' },
+        { path: 'o', type: 'json' },
+        { path: 'price', type: 'decimal' },
+      ],
+    };
+    const fields: Fields = {
+      n: { null: 100 },
+      o: { object: 100 },
+      'o.a': { int64: 100 },
+      price: { int64: 100 },
+    };
+    const { mapping } = plan(fields, null, false, imported);
+    expect(typesOf({ mapping })).toEqual({ n: 'int64', o: 'json', price: 'decimal' });
+    expect(plan(fields, mapping).changed).toBe(false);
   });
 
   test('has at most 800 columns; the others go into _extra, then and later', () => {

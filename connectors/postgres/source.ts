@@ -1,0 +1,224 @@
+import { to as copyTo } from 'pg-copy-streams';
+import { toFieldPath } from '../../core/field-types.ts';
+import { isPipelineError } from '../../core/errors.ts';
+import type { Position, PositionRange } from '../../core/positions.ts';
+import type { RecordBlock } from '../../core/records.ts';
+import type {
+  ImportedSchema,
+  KnownLane,
+  LanePlan,
+  ObservedLane,
+  PlanLimits,
+  ReadContext,
+  ReplayableSource,
+} from '../../core/source.ts';
+import { PostgresConnections } from './connection.ts';
+import { BlockBuilder, type RowLabels } from './source/blocks.ts';
+import { checkTables } from './source/check.ts';
+import { fieldTypeOf } from './source/columns.ts';
+import { readCopyRows } from './source/copy-rows.ts';
+import {
+  betweenSql,
+  cursorStart,
+  formatCursor,
+  formatGeneration,
+  parseCursor,
+  parseGeneration,
+} from './source/cursor.ts';
+import { sourceWords, toLaneFault, toReadFault, wrong } from './source/faults.ts';
+import { planFollowed } from './source/plan-followed.ts';
+import { beginReading, isFollowed, probe, selectRows } from './source/rows-sql.ts';
+import type { PostgresSourceSettings } from './source/settings.ts';
+import {
+  describeTable,
+  findTable,
+  findTables,
+  type Query,
+  type Reading,
+  type SourceTable,
+  type TableShape,
+} from './source/tables.ts';
+
+const maxConnections = 4;
+
+/**
+ * Tables of a PostgreSQL database (15 or newer); each is a lane. Followed by a cursor column, or
+ * read as a whole each time. What that can miss: README.md beside this file.
+ */
+export class PostgresSource implements ReplayableSource {
+  readonly capabilities = { mutable: true, importsSchema: true } as const;
+  readonly #name: string;
+  readonly #settings: PostgresSourceSettings;
+  readonly #connections: PostgresConnections;
+
+  constructor(name: string, settings: PostgresSourceSettings) {
+    this.#name = name;
+    this.#settings = settings;
+    this.#connections = new PostgresConnections(settings.url, maxConnections, sourceWords);
+  }
+
+  async check(signal: AbortSignal): Promise<void> {
+    const query = this.#query(signal);
+    const reading: Reading = (work) => this.#read(signal, work);
+    await checkTables({ query, reading }, await findTables(query, this.#settings));
+  }
+
+  async lanes(known: readonly KnownLane[], signal: AbortSignal): Promise<readonly ObservedLane[]> {
+    const memos = new Map(known.map(({ name, memo }) => [name, memo]));
+    const tables = await findTables(this.#query(signal), this.#settings);
+    return tables.map(({ lane, stream, settings }) => ({
+      name: lane,
+      stream,
+      memo: memos.get(lane) ?? '',
+      ...(settings.cursor === undefined
+        ? { whole: true, start: formatGeneration(0) }
+        : { start: cursorStart }),
+    }));
+  }
+
+  async plan(
+    lane: ObservedLane,
+    from: Position,
+    limits: PlanLimits,
+    signal: AbortSignal,
+  ): Promise<LanePlan> {
+    const query = this.#query(signal);
+    try {
+      const shape = await this.#describe(query, lane.name);
+      const reading: Reading = (work) => this.#read(signal, work);
+      await reading((within) => probe(within, shape));
+      if (!isFollowed(shape)) return await planWhole(query, shape, lane, from);
+      return await planFollowed({ query, reading, shape, limits }, lane.memo, from);
+    } catch (error) {
+      throw toLaneFault(error, lane.name);
+    }
+  }
+
+  async *read(range: PositionRange, context: ReadContext): AsyncIterable<RecordBlock> {
+    context.signal.throwIfAborted();
+    const lane = context.lane.name;
+    try {
+      const shape = await this.#describe(this.#query(context.signal), lane);
+      const builder = new BlockBuilder(this.#labels(shape, range), context.limits);
+      const rows = selectRows(shape, conditionOf(shape, range));
+      for await (const found of this.#copy(rows, context.signal)) yield* builder.add(found);
+      yield* builder.flush();
+    } catch (error) {
+      throw toReadFault(error, lane);
+    }
+  }
+
+  async holds(
+    _range: PositionRange,
+    { lane, signal }: Omit<ReadContext, 'limits'>,
+  ): Promise<boolean> {
+    try {
+      const shape = await this.#describe(this.#query(signal), lane.name);
+      await this.#read(signal, (query) => probe(query, shape));
+      return true;
+    } catch (error) {
+      if (isPipelineError(error)) return false;
+      throw error;
+    }
+  }
+
+  async importSchema(schemaId: string, signal: AbortSignal): Promise<ImportedSchema> {
+    const query = this.#query(signal);
+    const tables = await findTables(query, this.#settings);
+    const table = tables.find(({ stream }) => stream === schemaId);
+    if (!table) throw wrong(schemaId, 'is gone, or no longer in tables');
+    const { columns, key, cursor } = await describeTable(query, table);
+    return {
+      stream: schemaId,
+      fields: columns.map((column) => ({
+        path: toFieldPath([column.name]),
+        type: fieldTypeOf(column),
+      })),
+      ...(key.length > 0 && { key: key.map((name) => toFieldPath([name])) }),
+      ...(cursor === undefined && { whole: true }),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#connections[Symbol.asyncDispose]();
+  }
+
+  async #describe(query: Query, lane: string): Promise<TableShape> {
+    const tables: readonly SourceTable[] = await findTables(query, this.#settings);
+    return describeTable(query, findTable(tables, lane));
+  }
+
+  #labels({ table, cursor }: TableShape, { to }: PositionRange): RowLabels {
+    return {
+      stream: table.stream,
+      idPrefix: `${this.#name}/${table.lane}/`,
+      toVersion: (digits) =>
+        cursor ? formatCursor(cursor.kind, digits === null ? 'floor' : BigInt(digits)) : to,
+    };
+  }
+
+  #query(signal: AbortSignal): Query {
+    return (sql, values = []) => this.#connections.query(sql, [...values], signal);
+  }
+
+  /** Runs statements in one transaction, under the settings that rows are read with. */
+  #read<T>(signal: AbortSignal, work: (query: Query) => Promise<T>): Promise<T> {
+    return this.#connections.run(signal, async (client) => {
+      await client.query(beginReading);
+      const query = async <Row extends Record<string, unknown>>(
+        sql: string,
+        values: readonly unknown[] = [],
+      ) => (await client.query<Row>(sql, [...values])).rows;
+      const result = await work(query);
+      await client.query('COMMIT');
+      return result;
+    });
+  }
+
+  async *#copy(rows: string, signal: AbortSignal) {
+    const { client, lease } = await this.#connections.connect(signal);
+    let finished = false;
+    try {
+      await client.query(beginReading);
+      const stream = client.query(copyTo(`COPY (${rows}) TO STDOUT (FORMAT binary)`));
+      yield* readCopyRows(stream as AsyncIterable<Uint8Array>);
+      await client.query('COMMIT');
+      finished = true;
+    } catch (error) {
+      throw signal.aborted ? signal.reason : sourceWords.toError(error, this.#connections.place);
+    } finally {
+      lease.broken ||= !finished; // whoever stops early leaves rows on the way
+      lease.release();
+    }
+  }
+}
+
+/** One range: the next generation, however often it is asked. */
+async function planWhole(
+  query: Query,
+  { table }: TableShape,
+  { memo }: ObservedLane,
+  from: Position,
+): Promise<LanePlan> {
+  const to = formatGeneration(parseGeneration(from) + 1);
+  return { ranges: [{ from, to, bytes: await sizeOf(query, table) }], memo };
+}
+
+function conditionOf(shape: TableShape, { from, to }: PositionRange): string {
+  if (!isFollowed(shape)) {
+    parseGeneration(to);
+    return 'true';
+  }
+  const { kind } = shape.cursor;
+  return betweenSql(shape.cursor, parseCursor(kind, from), parseCursor(kind, to));
+}
+
+async function sizeOf(query: Query, { schema, name }: SourceTable): Promise<number> {
+  const [row] = await query<{ bytes: string }>(
+    `SELECT coalesce(pg_table_size(c.oid), 0)::text AS bytes
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = $1 AND c.relname = $2`,
+    [schema, name],
+  );
+  return Number(row?.bytes ?? 0);
+}

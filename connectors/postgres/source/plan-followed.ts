@@ -1,0 +1,80 @@
+import type { Position, PositionRange } from '../../../core/positions.ts';
+import type { LanePlan, PlanLimits } from '../../../core/source.ts';
+import { findBound, isBehind, waitMs, type FoundBound } from './bound.ts';
+import { cutRanges, nextValue } from './cut.ts';
+import { parseCursor, type CursorValue } from './cursor.ts';
+import { isSafe } from './horizon.ts';
+import { formatMemo, parseMemo, type Bound } from './memo.ts';
+import type { CursorShape } from './rows-sql.ts';
+import { lagMsOf } from './settings.ts';
+import type { Query, Reading } from './tables.ts';
+
+export interface PlanJob {
+  /** Each statement for itself. */
+  readonly query: Query;
+  readonly reading: Reading;
+  readonly shape: CursorShape;
+  readonly limits: PlanLimits;
+}
+
+/** Plans what lies between a head and the bound below which no row can appear any more. */
+export async function planFollowed(job: PlanJob, memo: string, from: Position): Promise<LanePlan> {
+  const { shape, limits } = job;
+  const { name, kind } = shape.cursor;
+  const head = parseCursor(kind, from);
+  const { found, ranges } = await cutSafely(
+    job,
+    head,
+    parseMemo(memo, shape.table.lane, name).bound,
+  );
+  const { bound } = found;
+  const cursor = { cursor: name };
+  // There may be more below this bound: the next plan goes on to it.
+  if (ranges.length >= limits.maxRanges) return { ranges, memo: formatMemo({ ...cursor, bound }) };
+  const last = ranges.at(-1);
+  const lookAgainMs = await lookAgain(job, last ? parseCursor(kind, last.to) : head, found);
+  const isAwaited = bound !== undefined && !isSafe(bound);
+  return {
+    ranges,
+    memo: formatMemo(isAwaited ? { ...cursor, bound } : cursor),
+    ...(lookAgainMs !== undefined && { lookAgainMs }),
+  };
+}
+
+interface SafeCut {
+  readonly found: FoundBound;
+  readonly ranges: readonly PositionRange[];
+}
+
+async function cutSafely(job: PlanJob, head: CursorValue, known?: Bound): Promise<SafeCut> {
+  const found = await findBound(job.query, job.shape, head, known);
+  const ranges = await cutTo(job, head, found.bound);
+  const isUsedUp = known && ranges.length === 0 && found.bound && isSafe(found.bound);
+  // All up to the known bound was planned before: there may be more by now.
+  return isUsedUp ? cutSafely(job, head) : { found, ranges };
+}
+
+async function cutTo({ reading, shape, limits }: PlanJob, from: CursorValue, bound?: Bound) {
+  if (!bound || !isSafe(bound) || !isBehind(bound.bound, from)) return [];
+  return reading((query) => cutRanges(query, shape, { from, bound: bound.bound }, limits));
+}
+
+/** Milliseconds after which rows that are there, behind the bound, may be read. */
+async function lookAgain(
+  { query, shape }: PlanJob,
+  reached: CursorValue,
+  { bound, horizon, clock }: FoundBound,
+): Promise<number | undefined> {
+  if (shape.cursor.kind === 'integer') {
+    return bound && !isSafe(bound) ? waitMs(horizon) : undefined;
+  }
+  const next = await nextValue(query, shape, reached);
+  if (next === null || next > clock) return undefined; // nothing, or written ahead of the clock
+  const lagMs = lagMsOf(shape.table.settings);
+  const rest = lagMs - Number((clock - next) / 1000n);
+  return Math.max(rest, isHeld(bound, next) ? waitMs(horizon) : 1);
+}
+
+function isHeld(bound: Bound | undefined, next: bigint): boolean {
+  return bound === undefined || !isSafe(bound) || next > bound.bound;
+}

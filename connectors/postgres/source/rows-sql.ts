@@ -1,0 +1,57 @@
+import { quoteName, quoteTable } from '../sql-names.ts';
+import { toJsonCell } from './columns.ts';
+import { digitsOf, type CursorColumn } from './cursor.ts';
+import type { Query, TableShape } from './tables.ts';
+
+export interface CursorShape extends TableShape {
+  readonly cursor: CursorColumn;
+}
+
+export function isFollowed(shape: TableShape): shape is CursorShape {
+  return shape.cursor !== undefined;
+}
+
+/**
+ * What decides how values look as text, for one transaction: poolers keep no settings of sessions.
+ * `row_security = off`: a policy that would hide rows is an error, not a table with fewer rows.
+ */
+export const beginReading = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL DateStyle = 'ISO';
+SET LOCAL IntervalStyle = 'iso_8601';
+SET LOCAL extra_float_digits = 1;
+SET LOCAL bytea_output = 'hex';
+SET LOCAL row_security = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0`;
+
+/** A row as JSON, written by PostgreSQL itself: every digit as it stands. */
+export function toJson({ columns }: TableShape): string {
+  const cells = columns.map((column) => `${toJsonCell(column)} AS ${quoteName(column.name)}`);
+  return `(SELECT row_to_json(r)::text FROM (SELECT ${cells.join(', ')}) AS r)`;
+}
+
+export function fromSql({ table }: TableShape, condition: string): string {
+  const { where } = table.settings;
+  const own = where === undefined ? '' : ` AND (\n${where}\n)`;
+  return `FROM ${quoteTable(table)} AS t WHERE ${condition}${own}`;
+}
+
+/** For each row: hash of its key or null, digits of its cursor value or null, the row. In order. */
+export function selectRows(shape: TableShape, condition: string): string {
+  const { key, cursor } = shape;
+  const names = key.map((name) => `t.${quoteName(name)}`);
+  const text = `json_build_array(${names.join(', ')})::text`;
+  const hash = `left(encode(sha256(convert_to(${text}, 'UTF8')), 'hex'), 24)`;
+  const column = cursor && `t.${quoteName(cursor.name)}`;
+  const order = column === undefined ? names : [column, ...names];
+  return `SELECT ${names.length > 0 ? hash : 'NULL::text'},
+       ${cursor && column ? digitsOf(cursor.kind, column) : 'NULL::text'},
+       ${toJson(shape)}
+  ${fromSql(shape, condition)}${cursor ? ` ORDER BY ${order.join(', ')}` : ''}`;
+}
+
+/** Finds out whether the rows of a table may be read, all of them, without reading any. */
+export async function probe(query: Query, shape: TableShape): Promise<void> {
+  await query(`${selectRows(shape, 'true')} LIMIT 0`);
+}
