@@ -2,16 +2,29 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startInstance, type TestInstance } from '../support/instance.ts';
+import { postEvents } from '../support/post-events.ts';
 
 /** Values of rows, in every way in which an event can go: each must stay out of sight (G14). */
-const values = ['goodvalueqzx', 'mismatchqzx', 'refusedqzx', 'brokenqzx', 'vanishedqzx'];
+const values = [
+  'goodvalueqzx',
+  'mismatchqzx',
+  'refusedqzx',
+  'brokenqzx',
+  'vanishedqzx',
+  'postedqzx',
+  'unparsedqzx',
+  'deepqzx',
+  'queryqzx',
+];
 
 const config = `
 destinations: { warehouse: { type: postgres } }
 sources:
   files: { type: file, root: data, path: '*.ndjson', settleSeconds: 0 }
+  app: { type: http, queryToken: true }
 pipelines:
   files: { source: files, destinations: [warehouse] }
+  app: { source: app, destinations: [warehouse] }
 `;
 
 let instance: TestInstance;
@@ -54,7 +67,9 @@ test('values of rows and secrets appear in no log, no message, no workflow histo
     await verb('failed', 'show', groupId);
     await verb('failed', 'retry', groupId);
   }
+  said.push(...(await postEveryWay()));
   await verb('sync');
+  await verb('source', 'token', 'list', 'app');
   await verb('runs', 'list');
   await verb('status');
   await verb('mapping', 'show', 'files', 'orders');
@@ -70,11 +85,34 @@ test('values of rows and secrets appear in no log, no message, no workflow histo
   expect(history).toContain('type-mismatch'); // the histories were really looked at
 });
 
+/** Answers what the server said. */
+async function postEveryWay(): Promise<string[]> {
+  const bodies = [
+    '{"id": 1, "note": "postedqzx"}',
+    '{"id": 1, "note": "postedqzx", "note": "postedqzx"}',
+    '{"id": 2, "note": "unparsedqzx',
+    `{"id": 3, "deepqzx": ${'['.repeat(200)}${']'.repeat(200)}}`,
+    '{"id": "postedqzx"}',
+    '{"_metadata": {"@uuid": "\\u0000postedqzx"}}',
+  ];
+  const headers = { 'idempotency-key': 'key' };
+  const replies = await Promise.all(
+    bodies.map((body, at) => postEvents(instance, { body, headers: at < 2 ? headers : {} })),
+  );
+  const query = new URLSearchParams({ token: instance.urls.tokens['app'] ?? '', note: 'queryqzx' });
+  const url = `${instance.urls.console}/v1/events`;
+  const seen = await fetch(`${url}/app?${query.toString()}`);
+  const unseen = await fetch(`${url}/nothing?${query.toString()}`);
+  expect([seen.status, unseen.status]).toEqual([202, 401]);
+  const texts = [await seen.text(), await unseen.text()];
+  return [...replies.map(({ body }) => JSON.stringify(body)), ...texts];
+}
+
 async function readSecrets(): Promise<string[]> {
   const { home, warehouseUrl } = instance.urls;
   const files = ['admin-token', 'secret.key'].map((name) => readFile(join(home, name), 'utf8'));
   const kept = (await Promise.all(files)).map((text) => text.trim());
-  return [...kept, new URL(warehouseUrl).password];
+  return [...kept, new URL(warehouseUrl).password, ...Object.values(instance.urls.tokens)];
 }
 
 /** Logs and Temporal's database with its write-ahead log, as text. */
