@@ -15,6 +15,9 @@ sources: { app: { type: http } }
 pipelines: { app: { source: app, destinations: [warehouse] } }
 `,
   });
+  await until('the sync of the start to end', async () => {
+    return (await instance.catalog('SELECT FROM millrace.wanted_syncs')).length === 0;
+  });
   const server = await instance.pidOf('server');
   const { status, body } = await postEvents(instance, { body: '{"n": 1}' });
   process.kill(server, 'SIGKILL'); // sooner than a nudge goes out
