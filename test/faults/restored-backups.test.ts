@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { must } from '../../core/errors.ts';
 import type { RecoveredSource, RecoveryAnswer } from '../../server/contract/recoveries.ts';
 import { takeBackup } from '../support/backups.ts';
+import { holdDecisions } from '../support/held-decisions.ts';
 import { startOrders, type OrdersInstance } from '../support/orders-instance.ts';
 import { until } from '../support/until.ts';
 
@@ -79,4 +80,43 @@ test('an older warehouse: nothing more is planned or loaded until recover has me
   await expectHeld(/warehouse was restored from an older backup/);
   const { reopened, adopted } = await expectMended();
   expect({ reopens: reopened > 0, adopted }).toEqual({ reopens: true, adopted: 0 });
+}, 240_000);
+
+test('both, of different moments: what each destination lacks loads, nothing else', async () => {
+  await orders.addOrders(500);
+  await orders.sync();
+  const catalog = await takeBackup(catalogUrl());
+  await orders.addOrders(1_500, 'colour');
+  await orders.sync();
+  const warehouse = await takeBackup(warehouseUrl());
+  await orders.addOrders(1_500);
+  await orders.sync();
+  await warehouse.restore();
+  await catalog.restore();
+  await orders.addOrders(700);
+  await expectHeld(/restored from an older backup/);
+  const { adopted, lanes } = await expectMended();
+  expect({ lanes, adopts: adopted > 0 }).toEqual({ lanes: 2, adopts: true });
+}, 240_000);
+
+test('the server killed in the middle of recover: nothing is changed, and the next one mends it', async () => {
+  const { instance } = orders;
+  const backup = await takeBackup(catalogUrl());
+  await orders.addOrders(1_000);
+  await orders.addOrders(1_000);
+  await orders.sync();
+  await backup.restore();
+  await expectHeld(/catalog was restored from an older backup/);
+  const batches = () => instance.catalog('SELECT batch_id, state FROM millrace.batches ORDER BY 1');
+  const before = await batches();
+  await using hand = await holdDecisions(catalogUrl());
+  const recovering = instance.cli('recover');
+  await until('recover to reach its end', () => hand.isWaitedFor());
+  process.kill(await instance.pidOf('server'), 'SIGKILL');
+  await hand.letGo();
+  expect((await recovering).code).not.toBe(0);
+  expect(await batches()).toEqual(before);
+  await until('the server', async () => (await instance.cli('status')).code === 0);
+  await expectHeld(/catalog was restored from an older backup/);
+  await expectMended();
 }, 240_000);

@@ -3,6 +3,8 @@ import { until } from './until.ts';
 
 /** A copy of a database in the same server, as a backup. */
 export interface Backup {
+  /** Changes what will be restored. */
+  change(sql: string): Promise<void>;
   /** Puts the database back to where it was then, under whoever is connected. */
   restore(): Promise<void>;
 }
@@ -12,6 +14,7 @@ export async function takeBackup(url: string): Promise<Backup> {
   const copy = `${name}_backup_${process.hrtime.bigint()}`;
   await copyDatabase(url, { from: name, to: copy });
   return {
+    change: (sql) => withServer(url, async (client) => void (await client.query(sql)), copy),
     async restore() {
       await withServer(url, (client) => dropDatabase(client, name));
       await copyDatabase(url, { from: copy, to: name });
@@ -44,9 +47,13 @@ async function dropDatabase(client: pg.Client, name: string): Promise<void> {
   await client.query(`DROP DATABASE ${pg.escapeIdentifier(name)} WITH (FORCE)`);
 }
 
-async function withServer(url: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
+async function withServer(
+  url: string,
+  work: (client: pg.Client) => Promise<void>,
+  database = 'postgres',
+): Promise<void> {
   const server = new URL(url);
-  server.pathname = '/postgres';
+  server.pathname = `/${database}`;
   const client = new pg.Client({ connectionString: server.href });
   await client.connect();
   try {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import { failpoints, type Failpoint } from '../../core/failpoints.ts';
 import { audit } from './audit.ts';
 import { startInstance, type TestInstance } from './instance.ts';
@@ -69,6 +70,7 @@ export async function startOrders(action: 'exit' | 'stop' = 'exit'): Promise<Ord
     hasFired: (name) => existsSync(marker(name)),
     async audit({ refuses = true } = {}) {
       const { destinations, catalogUrl } = instance.urls;
+      expect(await instance.catalog('SELECT message FROM millrace.source_holds')).toEqual([]);
       const [url = '', second = ''] = [destinations['warehouse'], destinations['second']];
       await audit({
         files,
