@@ -231,6 +231,31 @@ export function testSource(
       expect(ends.toSorted()).toEqual(ends);
     });
 
+    test('goes on where it was when its plans are forgotten, and reads their ranges again', async () => {
+      await using fixture = await setUp();
+      await fixture.add('one', 0, 12);
+      const first = fixture.open();
+      const { planned, known } = await drain(first, await onlyLane(first));
+      const source = fixture.open();
+      const lane = await onlyLane(source);
+      const note = async (to: Position) =>
+        source.noteAt ? source.noteAt(lane, to, known.head) : lane.memo;
+      const again = [];
+      for (const { range } of planned) {
+        again.push({ range, lane: { name: lane.name, memo: await note(range.to) } });
+      }
+      expect(await readAll(source, again, fixture)).toEqual(await readAll(first, planned, fixture));
+      const [onward] = await source.lanes([{ ...known, memo: await note(known.head) }], signal);
+      expect(onward?.name).toBe(known.name);
+      expect((await drain(source, onward as ObservedLane, known.head)).planned).toEqual([]);
+      if (!traits.grows) return;
+      await fixture.add('one', 12, 16);
+      const [grown] = await source.lanes([{ ...known, memo: await note(known.head) }], signal);
+      const after = await drain(source, grown as ObservedLane, known.head);
+      const read = await readAll(source, after.planned, fixture);
+      expect(read.map(({ number }) => number)).toEqual(numbers(12, 16));
+    });
+
     ifGrows('reads a planned range as it was planned while the lane grows', async () => {
       await using fixture = await setUp();
       await fixture.add('one', 0, 7);

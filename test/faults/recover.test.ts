@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { must } from '../../core/errors.ts';
 import type { RecoveryAnswer } from '../../server/contract/recoveries.ts';
 import { takeBackup } from '../support/backups.ts';
 import { makeEvents } from '../support/event-senders.ts';
@@ -151,11 +152,8 @@ test('an intake: what was answered after the restore is kept, under numbers that
   await until('an answer', async () => (await post(81, 91).catch(() => 0)) === 202);
   process.kill(worker, 'SIGCONT');
   await until('the stop', async () => (await post(91, 96)) === 503);
-  const [{ renumberedChunks = 0, adopted = 0 } = {}] = (await recover(on)).sources;
-  expect({ renumbers: renumberedChunks > 0, adopts: adopted > 0 }).toEqual({
-    renumbers: true,
-    adopts: true,
-  });
+  const { renumberedChunks, adopted } = must((await recover(on)).sources[0]);
+  expect(Math.min(renumberedChunks, adopted)).toBeGreaterThan(0);
   await until('an answer', async () => (await post(91, 96)) === 202);
   await on.json(['sync']);
   const events = (await loaded()).map(({ n }) => n);
