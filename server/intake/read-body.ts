@@ -103,7 +103,9 @@ export class HeldBody implements Disposable {
       };
       request.on('data', onData);
       request.once('end', () => resolve(join(chunks)));
-      request.once('close', () => reject(refuse(400, 'the request broke off', 'Send it again.')));
+      request.once('close', () => {
+        if (!request.readableEnded) reject(refuse(400, 'the request broke off', 'Send it again.'));
+      });
     });
   }
 
