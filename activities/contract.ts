@@ -123,6 +123,48 @@ export interface RestreamStatus {
   readonly failedAgain: number;
 }
 
+export interface BackfillOrder extends SourceInput {
+  readonly requestId: string;
+  /** Absent: every stream. */
+  readonly stream?: string;
+  /** Absent: every lane. */
+  readonly lane?: string;
+  /** Positions, or times where the source knows times; absent: where a lane begins and ends. */
+  readonly from?: string;
+  readonly to?: string;
+  /** Batches at once into one destination. */
+  readonly concurrency?: number;
+}
+
+export interface BackfillStatus {
+  /** Set where the order cannot be carried out: why, for people. Nothing else counts then. */
+  readonly refused?: string;
+  readonly state: 'running' | 'settled';
+  readonly paused: boolean;
+  readonly concurrency: number;
+  readonly batches: number;
+  readonly settled: number;
+  /** Gone from the source. */
+  readonly lost: number;
+  /** Deliveries that wait for a destination, and those that stand still. */
+  readonly waiting: number;
+  readonly stopped: number;
+  readonly rowsLoaded: number;
+  /** Were there already. */
+  readonly rowsDuplicate: number;
+  /** Were older than what is there. */
+  readonly rowsSuperseded: number;
+  readonly rowsFailed: number;
+  /** What should be on its way now, oldest first; empty while paused. */
+  readonly runnable: readonly RunnableBatch[];
+}
+
+export interface BackfillTuning {
+  readonly requestId: string;
+  readonly paused?: boolean;
+  readonly concurrency?: number;
+}
+
 export interface MaintainResult {
   readonly started: number;
   readonly reopened: number;
@@ -146,6 +188,11 @@ export interface Activities {
   /** Claims the open events of a group and cuts them into batches. Repeating changes nothing. */
   freezeRestream(input: RestreamInput): Promise<RestreamStatus>;
   restreamStatus(input: { readonly restreamId: string }): Promise<RestreamStatus>;
+  /** Plans a backfill, once; answers how it stands. */
+  beginBackfill(order: BackfillOrder): Promise<BackfillStatus>;
+  backfillStatus(input: { readonly requestId: string }): Promise<BackfillStatus>;
+  /** Stores what an operator asked for in Temporal. */
+  tuneBackfill(tuning: BackfillTuning): Promise<void>;
   /** Starts whatever the catalog says should run and does not. */
   reconcile(): Promise<{ readonly started: number }>;
   /** Asks every absent destination whether it is back; reopens its deliveries. */

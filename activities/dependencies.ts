@@ -3,6 +3,7 @@ import type { Destination } from '../core/destination.ts';
 import type { NamingRule } from '../core/mapping.ts';
 import type { ReplayableSource } from '../core/source.ts';
 import type { Staging } from '../core/staging.ts';
+import type { BackfillRow } from '../store/catalog/backfills.ts';
 import type { Catalog } from '../store/catalog/catalog.ts';
 import type { GroupRow } from '../store/catalog/groups.ts';
 import type { RunningRestream } from '../store/catalog/restreams.ts';
@@ -48,6 +49,7 @@ export interface Engine {
   startSync(source: string): Promise<void>;
   startReview(group: GroupRow): Promise<void>;
   startRestream(restream: RunningRestream): Promise<void>;
+  startBackfill(backfill: BackfillRow): Promise<void>;
 }
 
 export interface ActivitySettings {

@@ -77,15 +77,21 @@ async function passSource(
       configDir,
       range: { from: batch.from, to: batch.to, bytes: batch.plannedBytes },
       lane: { name: batch.lane, memo: batch.memo },
+      ...(isBackfill(batch) && batch.stream !== null && { stream: batch.stream }),
     },
     stagingRoot: settings.stagingRoot,
     prefix,
     extract: true,
-    inPlace: keepsRanges,
+    inPlace: keepsRanges && !isBackfill(batch),
     targets,
     limits: defaultRecordLimits,
   };
   return threads.run(task, signal());
+}
+
+/** A backfill of one stream reads no other that its lane may hold: its extract is one of its own. */
+function isBackfill({ run }: BatchRow): boolean {
+  return run.startsWith('backfill/');
 }
 
 /** A restream's records come from the catalog: few enough to pass on the main thread. */

@@ -1,6 +1,7 @@
 import { BackupCheck } from './backup-check.ts';
 import type { Activities } from './contract.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { createBackfillStatus, createBeginBackfill, createTuneBackfill } from './backfills.ts';
 import { createExtract } from './extract.ts';
 import { createLoad } from './load.ts';
 import { createProbeDestinations, createReconcile, createSweep } from './maintenance.ts';
@@ -23,6 +24,9 @@ export function createActivities(dependencies: ActivityDependencies): Activities
     countOpen: createCountOpen(dependencies),
     freezeRestream: createFreezeRestream(dependencies),
     restreamStatus: createRestreamStatus(dependencies),
+    beginBackfill: createBeginBackfill(dependencies, backups),
+    backfillStatus: createBackfillStatus(dependencies),
+    tuneBackfill: createTuneBackfill(dependencies),
     reconcile: createReconcile(dependencies, backups),
     probeDestinations: createProbeDestinations(dependencies, backups),
     sweep: createSweep(dependencies),

@@ -14,6 +14,7 @@ import { readManifest, type Manifest } from '../store/catalog/extracts.ts';
 import { noteResentFailures, recordFailures } from '../store/catalog/failures.ts';
 import { stopLane } from '../store/catalog/lanes.ts';
 import { currentMapping, readMapping } from '../store/catalog/mappings.ts';
+import { recordedEvents } from '../store/catalog/settle-backfilled.ts';
 import { newAttempt } from './attempts.ts';
 import { readGenerations } from './generations.ts';
 import type { BackupCheck } from './backup-check.ts';
@@ -22,7 +23,7 @@ import type { ActivityDependencies, OpenDestination } from './dependencies.ts';
 import { settleLoaded } from './settle-loaded.ts';
 import { emptyPart, openEncodedRows, openIds, readLoadFiles, readOrdinals } from './load-files.ts';
 import { openExtract } from './open-extract.ts';
-import { readFailedPlaces, readRecords } from './staged-records.ts';
+import { findEvents, readFailedPlaces, readRecords } from './staged-records.ts';
 import type { LoadPartFiles } from './threads/block-task.ts';
 import { withDestination } from './with-destination.ts';
 
@@ -143,6 +144,7 @@ async function openBatch(context: LoadContext): Promise<OpenBatch> {
       parts,
       failuresBefore: await readFailedPlaces(staging, files),
       eventIds: files.idsFile && openIds(staging, files.idsFile),
+      discarded: await findDiscarded(context),
       generations: await readGenerations(catalog, batch, parts),
     },
     callbacks: {
@@ -152,6 +154,18 @@ async function openBatch(context: LoadContext): Promise<OpenBatch> {
       onProgress: progress.report,
     },
   };
+}
+
+/** Events that a backfill read again and that a person has discarded. */
+async function findDiscarded(context: LoadContext): Promise<ReadonlySet<number>> {
+  const { batch, input, manifest, dependencies } = context;
+  if (!batch.run.startsWith('backfill/')) return new Set();
+  const { batchId, destination } = input;
+  const at = { batchId, destination, state: 'discarded' } as const;
+  const ids = new Set(await recordedEvents(dependencies.catalog, at));
+  if (ids.size === 0) return new Set();
+  const found = await findEvents(openExtract(dependencies, batch, manifest), ids);
+  return new Set(found.values());
 }
 
 async function openParts(

@@ -1,4 +1,5 @@
 import { intakeLane } from '../connectors/kit/intake-source.ts';
+import { runningBackfills } from '../store/catalog/backfills.ts';
 import { sourcesWithWork } from '../store/catalog/batches.ts';
 import { reopenWaiting } from '../store/catalog/deliveries.ts';
 import {
@@ -35,9 +36,11 @@ export function createReconcile(
     for (const source of sources) await engine.startSync(source);
     const restreams = await runningRestreams(catalog);
     for (const restream of restreams) await engine.startRestream(restream);
+    const backfills = (await runningBackfills(catalog)).filter(({ source }) => !held.has(source));
+    for (const backfill of backfills) await engine.startBackfill(backfill);
     const groups = await groupsNeedingReview(catalog, maxOpenReviews);
     for (const group of groups) await engine.startReview(group);
-    return { started: sources.size + restreams.length };
+    return { started: sources.size + restreams.length + backfills.length };
   };
 }
 

@@ -19,8 +19,9 @@ import { isPaused } from '../store/catalog/pauses.ts';
 import { isRefreshDue, recordPlan } from '../store/catalog/plans.ts';
 import { syncDone, wantedSince } from '../store/catalog/wanted-syncs.ts';
 import type { BackupCheck } from './backup-check.ts';
-import type { Activities, PlanInput, PlanResult, RunnableBatch } from './contract.ts';
+import type { Activities, PlanInput, PlanResult } from './contract.ts';
 import type { ActivityDependencies, ConfiguredSource } from './dependencies.ts';
+import { summarizeBatch } from './summarize-batch.ts';
 
 type Dependencies = Pick<
   ActivityDependencies,
@@ -41,17 +42,17 @@ export function createPlanBatches(
     const configured = await configuration.source(source);
     if (await backups.beforePlanning(configured)) return endSync(dependencies, source);
     const planned = await listRunnable(catalog, { source, window });
-    if (isFull(planned, configured, window)) return { batches: planned.map(summarize) };
+    if (isFull(planned, configured, window)) return { batches: planned.map(summarizeBatch) };
     const since = await wantedSince(catalog, source);
     if (await isPaused(catalog, source)) {
       // Resuming wants a sync of its own.
       if (planned.length === 0 && since !== null) await syncDone(catalog, source, since);
-      return { batches: planned.map(summarize), paused: true };
+      return { batches: planned.map(summarizeBatch), paused: true };
     }
     const [planning] = await Promise.allSettled([planSource(dependencies, configured)]);
     // What is planned runs, also when the source, or one lane of it, cannot be planned now.
     const batches = await listRunnable(catalog, { source, window });
-    if (batches.length > 0) return { batches: batches.map(summarize) };
+    if (batches.length > 0) return { batches: batches.map(summarizeBatch) };
     if (planning.status === 'rejected') throw planning.reason;
     const lookAgainMs = planning.value;
     if (lookAgainMs !== undefined) return { batches: [], lookAgainMs };
@@ -268,13 +269,4 @@ function isHeldBack(lane: LaneRow | undefined): boolean {
   return (
     lane?.state === 'paused' || (lane?.state === 'stopped' && lane.stopKind === 'ledger-conflict')
   );
-}
-
-function summarize(batch: RunnableRow): RunnableBatch {
-  const KiB = batch.plannedBytes / 1024;
-  const size = KiB < 1024 ? `${KiB.toFixed(1)} KiB` : `${(KiB / 1024).toFixed(1)} MiB`;
-  const stream = batch.stream === null ? '' : ` · ${batch.stream}`;
-  const summary = `${batch.source}${stream} · ${size} from ${batch.lane}`.slice(0, 300);
-  const { batchId, destinations } = batch;
-  return { batchId, destinations, summary };
 }

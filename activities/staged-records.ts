@@ -40,6 +40,23 @@ export async function readRecords(
   return found;
 }
 
+/** Which of these events are in an extract, and where. Reads it in full. */
+export async function findEvents(
+  extract: AsyncIterable<RecordBlock>,
+  wanted: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, number>> {
+  const found = new Map<string, number>();
+  let first = 0;
+  for await (const block of extract) {
+    for (let index = 0; index < recordCount(block); index += 1) {
+      const id = eventIdOf(block, index);
+      if (wanted.has(id)) found.set(id, first + index);
+    }
+    first += recordCount(block);
+  }
+  return found;
+}
+
 /** (ordinal, child) of the events that failed before loading. */
 export async function readFailedPlaces(
   staging: Staging,

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { runBackfill, runResync, type BackfillFlags } from './verbs/backfill.ts';
 import { jsonOption as json, type JsonFlag } from './verbs/flags.ts';
 import { runPause, runResume } from './verbs/pause.ts';
 
@@ -14,4 +15,27 @@ export function addOperateVerbs(program: Command, end: (code: number) => void): 
     .description('let a paused pipeline go on')
     .option(...json)
     .action(async (name: string, flags: JsonFlag) => end(await runResume(name, flags)));
+  addBackfillVerbs(program, end);
+}
+
+function addBackfillVerbs(program: Command, end: (code: number) => void): void {
+  program
+    .command('backfill <pipeline>')
+    .description('read a part of its source again; loads only what is absent, or newer')
+    .requiredOption('--stream <stream>', 'the stream to read again')
+    .option('--lane <lane>', 'only this lane (source discover lists them)')
+    .option('--from <place>', 'a position, or a time where the source knows times')
+    .option('--to <place>', 'the same; default: the settled end')
+    .option('--concurrency <n>', 'batches at once into one destination, 1 to 16', '2')
+    .option('--id <name>', 'the same name again joins the first request')
+    .option('--no-wait', 'only ask for it')
+    .option(...json)
+    .action(async (name: string, flags: BackfillFlags) => end(await runBackfill(name, flags)));
+  program
+    .command('resync <pipeline>')
+    .description('read everything of its source again')
+    .option('--stream <stream>', 'only this stream')
+    .option('--no-wait', 'only ask for it')
+    .option(...json)
+    .action(async (name: string, flags: BackfillFlags) => end(await runResync(name, flags)));
 }

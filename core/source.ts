@@ -24,6 +24,18 @@ export interface ObservedLane {
   readonly memo: string;
 }
 
+/** A part of a lane as a person asks for it: positions, or times where the source knows times. */
+export interface AskedWindow {
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+}
+
+/** The same in positions; an end that is left out is where the lane begins or ends. */
+export interface PositionWindow {
+  readonly from?: Position;
+  readonly to?: Position;
+}
+
 export interface PlanLimits {
   /** Aim for ranges of about this size. Only an indivisible record or document may exceed it. */
   readonly maxBytes: number;
@@ -132,6 +144,13 @@ export interface ReplayableSource extends AsyncDisposable {
    * lane as it is observed serves all.
    */
   noteAt?(lane: ObservedLane, position: Position, head: Position): Promise<string>;
+
+  /**
+   * Which part of a known lane a backfill is to read again. Where nothing is asked for: what can
+   * still be read. It may answer with more than was asked: ranges are read again whole.
+   * @throws PipelineError `position-corrupt` or `invalid-request`, saying what it understands
+   */
+  window?(lane: KnownLane, asked: AskedWindow, signal: AbortSignal): Promise<PositionWindow>;
 
   /** The declared schema, where `capabilities.importsSchema`. */
   importSchema?(schemaId: string, signal: AbortSignal): Promise<ImportedSchema>;

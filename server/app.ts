@@ -4,6 +4,7 @@ import type { ErrorAnswer } from './contract/errors.ts';
 import type { ReadyAnswer } from './contract/status.ts';
 import type { ServerContext } from './context.ts';
 import { checkContentType, checkHost, checkToken, limitBody } from './guard.ts';
+import { backfillRoutes } from './routes/backfills.ts';
 import { configurationRoutes } from './routes/configuration.ts';
 import { destinationRoutes } from './routes/destinations.ts';
 import { failedRoutes } from './routes/failed.ts';
@@ -36,6 +37,7 @@ export function createApp(server: ServerContext): Hono {
   app.route('/v1/syncs', syncRoutes(server));
   app.route('/v1/pipelines', pipelineRoutes(server));
   app.route('/v1/recoveries', recoveryRoutes(server));
+  app.route('/v1/backfills', backfillRoutes(server));
   app.route('/v1/sources', sourceRoutes(server));
   app.route('/v1/sources', tokenRoutes(server));
   app.route('/v1', traceRoutes(server));

@@ -2,6 +2,7 @@ import { failurePolicies, isFailureKind } from '../core/failures.ts';
 import { routeOf } from '../activities/group-route.ts';
 import type { Engine } from '../activities/dependencies.ts';
 import type { TemporalAccess } from '../temporal/client.ts';
+import { startBackfill } from '../temporal/backfills.ts';
 import { startRestream, startReview } from '../temporal/reviews.ts';
 import { requestSync } from '../temporal/syncs.ts';
 
@@ -14,6 +15,7 @@ export function createEngine(access: TemporalAccess): Engine {
         ...group,
         advice: isFailureKind(group.kind) ? failurePolicies[group.kind].advice : '',
       }),
+    startBackfill: async (backfill) => void (await startBackfill(access, backfill)),
     startRestream: ({ restreamId, groupId, eventCount, ...route }) =>
       startRestream(
         access,

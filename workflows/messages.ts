@@ -1,10 +1,49 @@
-import { defineSignal } from '@temporalio/workflow';
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 
 /** New data may be there: plan once more before ending. */
 export const nudgeSignal = defineSignal('nudge');
 
 /** Restream the open events of this group. No argument; a repetition joins the first. */
 export const retrySignal = defineSignal('retry');
+
+/** Hold this backfill: batches on their way finish. No argument. */
+export const pauseSignal = defineSignal('pause');
+
+/** Let a paused backfill go on. No argument. */
+export const resumeSignal = defineSignal('resume');
+
+/** How far a backfill is. */
+export const progressQuery = defineQuery<BackfillProgress>('progress');
+
+/** How many batches of a backfill run at once into one destination. */
+export const setConcurrencyUpdate = defineUpdate<{ concurrency: number }, [unknown]>(
+  'setConcurrency',
+);
+
+/**
+ * What the Web UI's start form takes for `backfillSource`; the workflow id names source and request:
+ * `backfill/<source>/<requestId>`. Everything may be left out.
+ */
+export interface BackfillSourceInput {
+  readonly stream?: string;
+  readonly lane?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly concurrency?: number;
+}
+
+export interface BackfillProgress {
+  readonly state: 'planning' | 'running' | 'paused' | 'settled';
+  readonly concurrency: number;
+  readonly batches: number;
+  readonly settled: number;
+  readonly lost: number;
+  readonly inFlight: number;
+  readonly rowsLoaded: number;
+  readonly rowsDuplicate: number;
+  readonly rowsSuperseded: number;
+  readonly rowsFailed: number;
+}
 
 export interface SyncSourceInput {
   readonly source: string;
@@ -43,5 +82,6 @@ export const workflowIds = {
   batch: (batchId: string) => `batch/${batchId}`,
   review: (groupId: string) => `review/${groupId}`,
   restream: (restreamId: string) => `restream/${restreamId}`,
+  backfill: (source: string, requestId: string) => `backfill/${source}/${requestId}`,
   maintain: 'maintain',
 } as const;

@@ -14,6 +14,8 @@ export type BlockInput =
       readonly configDir: string;
       readonly range: PositionRange;
       readonly lane: { readonly name: string; readonly memo: string };
+      /** Only records of this one, where the lane holds several. */
+      readonly stream?: string;
     }
   | { readonly kind: 'frames'; readonly file: StagedFile }
   | ({ readonly kind: 'in-place' } & InPlaceExtract);

@@ -64,7 +64,9 @@ async function* openInput(task: BlockTask, signal: AbortSignal): AsyncIterable<R
   const { type: _type, ...settings } = input.settings;
   const context = { name: input.source, configDir: input.configDir, now: Date.now, intake };
   await using source = await module.open(module.settings.parse(settings), context);
-  yield* source.read(input.range, { signal, limits, lane: input.lane });
+  for await (const block of source.read(input.range, { signal, limits, lane: input.lane })) {
+    if (input.stream === undefined || block.stream === input.stream) yield block;
+  }
 }
 
 function post(message: ToMain): void {

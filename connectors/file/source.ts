@@ -3,14 +3,17 @@ import { isPipelineError, PipelineError } from '../../core/errors.ts';
 import type { Position, PositionRange } from '../../core/positions.ts';
 import type { RecordBlock } from '../../core/records.ts';
 import type {
+  AskedWindow,
   KnownLane,
   LanePlan,
   ObservedLane,
   PlanLimits,
+  PositionWindow,
   ReadContext,
   ReplayableSource,
 } from '../../core/source.ts';
 import type { SourceContext } from '../kit/connector-module.ts';
+import { positionWindow } from '../kit/position-window.ts';
 import { openContent, readAll, readContent, type Content } from './content.ts';
 import { findFile, findFiles, stemOf, type FoundFile } from './find-files.ts';
 import { findLanes } from './find-lanes.ts';
@@ -114,6 +117,13 @@ export class FileSource implements ReplayableSource {
     }
     const { maxDocumentBytes } = this.#settings;
     return formatMemo(await noteAt(file, memo, { ...at, maxDocumentBytes }));
+  }
+
+  /** Older generations of a file are gone. */
+  async window(lane: KnownLane, asked: AskedWindow): Promise<PositionWindow> {
+    const { generation } = parseMemo(lane.memo);
+    const start = formatPosition(startOf(generation));
+    return { from: start, ...positionWindow(asked, (text) => formatPosition(parsePosition(text))) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

@@ -3,15 +3,18 @@ import type { IntakeReader } from '../../core/intake.ts';
 import type { Position, PositionRange } from '../../core/positions.ts';
 import type { RecordBlock } from '../../core/records.ts';
 import type {
+  AskedWindow,
   KnownLane,
   LanePlan,
   ObservedLane,
   PlanLimits,
+  PositionWindow,
   ReadContext,
   ReplayableSource,
 } from '../../core/source.ts';
 import { decodeFrames } from '../../formats/frames.ts';
 import { BlockMerger } from './block-merger.ts';
+import { positionWindow } from './position-window.ts';
 
 /** All that a source sends is one sequence. */
 export const intakeLane = 'intake';
@@ -76,6 +79,10 @@ export class IntakeSource implements ReplayableSource {
     }
     if (next !== to) throw this.#missing(next);
     yield* merger.flush();
+  }
+
+  async window(_lane: KnownLane, asked: AskedWindow): Promise<PositionWindow> {
+    return positionWindow(asked, (text) => intakePosition(intakeChunk(text)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

@@ -1,11 +1,14 @@
 import { PipelineError } from '../../core/errors.ts';
 import type { Position, PositionRange } from '../../core/positions.ts';
 import type { RecordBlock } from '../../core/records.ts';
+import { positionWindow } from '../kit/position-window.ts';
 import type {
+  AskedWindow,
   KnownLane,
   LanePlan,
   ObservedLane,
   PlanLimits,
+  PositionWindow,
   ReadContext,
   ReplayableSource,
 } from '../../core/source.ts';
@@ -85,6 +88,10 @@ export class MemorySource implements ReplayableSource {
       context.signal.throwIfAborted();
       yield this.#toBlock(name, at, records[at] ?? new Uint8Array());
     }
+  }
+
+  async window(_lane: KnownLane, asked: AskedWindow): Promise<PositionWindow> {
+    return positionWindow(asked, (text) => toPosition(toIndex(text)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

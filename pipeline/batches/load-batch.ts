@@ -11,6 +11,7 @@ import type { DataFailureKind } from '../../core/failures.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { hashFailures } from './failures-hash.ts';
 import type { BatchToLoad, LoadCallbacks } from './batch-to-load.ts';
+import { dropDiscarded } from './drop-discarded.ts';
 import { dropOvertaken, type CurrentBatch } from './drop-overtaken.ts';
 import { dropResent } from './drop-resent.ts';
 import { copyIsolating, type RefusedRow } from './isolate-rows.ts';
@@ -33,7 +34,7 @@ export async function loadBatch(
   const standing = await transaction.claim();
   if (standing) return sameContent(standing, batch.request);
   failpoint('ledger-inserted');
-  const fresh = await dropResent(transaction, batch, callbacks);
+  const fresh = await dropResent(transaction, dropDiscarded(batch), callbacks);
   const current = await dropOvertaken(transaction, fresh);
   const row = await copyParts(transaction, current, callbacks);
   failpoint('before-commit');
@@ -76,10 +77,11 @@ function sameContent(standing: LedgerRow, { claim }: LoadRequest): LedgerRow {
 
 async function copyParts(
   transaction: LoadTransaction,
-  { request, parts, failuresBefore, duplicates, superseded: overtaken }: CurrentBatch,
+  { request, parts, failuresBefore, duplicates, superseded: overtaken, ...batch }: CurrentBatch,
   callbacks: LoadCallbacks,
 ): Promise<LedgerRow> {
   const failed = [...failuresBefore];
+  const rowsDiscarded = batch.discarded?.size ?? 0;
   const tables: Record<string, number> = {};
   let [rowsLoaded, rowsDuplicate, rowsSuperseded] = [0, duplicates, overtaken];
   for (const { rows, ordinals } of parts) {
@@ -100,7 +102,7 @@ async function copyParts(
     rowsDuplicate,
     rowsSuperseded,
     rowsFailed: failed.length,
-    rowsDiscarded: 0,
+    rowsDiscarded,
     failedSha256: hashFailures(failed),
     tables,
   });

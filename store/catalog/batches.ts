@@ -64,14 +64,19 @@ export interface RunnableRow {
 }
 
 /**
- * Live batches of a source that should be on their way, oldest first: of every destination its
- * oldest pending deliveries, as many as its window holds, so that a destination that stands still
- * stops no other. While a stream has no columns yet in a destination, only its oldest delivery
- * there is listed: the first batch fixes the types.
+ * Batches of a source (live ones, unless a run is named) that should be on their way, oldest first:
+ * of every destination its oldest pending deliveries, as many as its window holds, so that a
+ * destination that stands still stops no other. While a stream has no columns yet in a destination,
+ * only its oldest delivery there is listed: the first batch fixes the types. A backfill waits for a
+ * live delivery of its range that was reopened (a restored backup): that one inserts without looking.
  */
 export async function listRunnable(
   db: Queryable,
-  { source, window }: { readonly source: string; readonly window: number },
+  {
+    source,
+    window,
+    run = 'live',
+  }: { readonly source: string; readonly window: number; readonly run?: RunId },
 ): Promise<readonly RunnableRow[]> {
   const { rows } = await db.query<RunnableRow>(
     `WITH open AS (
@@ -80,8 +85,13 @@ export async function listRunnable(
          FROM millrace.batches b
          JOIN millrace.deliveries d USING (batch_id)
          JOIN millrace.lanes l USING (source, lane)
-        WHERE b.source = $1 AND b.run = 'live' AND b.state IN ('planned', 'extracted')
-          AND d.state = 'pending' AND l.stop_kind IS DISTINCT FROM 'ledger-conflict'),
+        WHERE b.source = $1 AND b.run = $3 AND b.state IN ('planned', 'extracted')
+          AND d.state = 'pending' AND l.stop_kind IS DISTINCT FROM 'ledger-conflict'
+          AND (b.run = 'live' OR NOT EXISTS (
+            SELECT FROM millrace.batches live JOIN millrace.deliveries first USING (batch_id)
+             WHERE live.run = 'live' AND live.source = b.source AND live.lane = b.lane
+               AND live.from_position = b.from_position
+               AND first.destination = d.destination AND first.state <> 'settled'))),
      ready AS (
        SELECT batch_id, destination,
               row_number() OVER (PARTITION BY destination ORDER BY plan_order) AS place
@@ -95,7 +105,7 @@ export async function listRunnable(
        FROM ready r JOIN millrace.batches b USING (batch_id)
       WHERE r.place <= $2
       GROUP BY b.batch_id ORDER BY b.plan_order`,
-    [source, window],
+    [source, window, run],
   );
   return rows;
 }
@@ -109,7 +119,10 @@ export interface OpenCounts {
   readonly restreaming: number;
 }
 
-/** What is not settled yet, of some sources or of all, and the failed events that wait. */
+/**
+ * What is not settled yet, of some sources or of all, and the failed events that wait. Of some
+ * sources without their backfills, which take their time.
+ */
 export async function countOpen(
   db: Queryable,
   { sources }: { readonly sources: readonly string[] | 'all' },
@@ -122,7 +135,8 @@ export async function countOpen(
                count(*) FILTER (WHERE d.state = 'stopped') AS stopped,
                count(*) FILTER (WHERE d.state = 'lost') AS lost
           FROM millrace.deliveries d JOIN millrace.batches b USING (batch_id)
-         WHERE d.state NOT IN ('settled', 'discarded') AND ($1::text[] IS NULL OR b.source = ANY ($1))) d,
+         WHERE d.state NOT IN ('settled', 'discarded')
+           AND ($1::text[] IS NULL OR (b.source = ANY ($1) AND b.run NOT LIKE 'backfill/%'))) d,
        (SELECT coalesce(sum(open_count), 0)::bigint AS "openFailures",
                coalesce(sum(restreaming_count), 0)::bigint AS restreaming
           FROM millrace.failure_groups

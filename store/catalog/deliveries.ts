@@ -109,6 +109,7 @@ export async function reopenLost(
         WHERE b.batch_id = d.batch_id AND b.source = $1
           AND ($2::text[] IS NULL OR b.batch_id = ANY ($2))
           AND d.state IN ('stopped', 'lost') AND d.stop_kind = 'extract-lost'
+          AND (d.state = 'stopped' OR b.run NOT LIKE 'backfill/%')
        RETURNING d.batch_id)
      UPDATE millrace.batches SET state = 'planned', settled_at = NULL
       WHERE state = 'lost' AND batch_id IN (SELECT batch_id FROM back)`,

@@ -104,6 +104,12 @@ async function reopen(tx: Transaction, { destination, batchIds }: Missing): Prom
       WHERE batch_id = ANY ($1)`,
     [batchIds],
   );
+  await tx.query(
+    `UPDATE millrace.backfills f SET state = 'running', settled_at = NULL
+       FROM millrace.batches b
+      WHERE b.batch_id = ANY ($1) AND b.run = 'backfill/' || f.request_id`,
+    [batchIds],
+  );
 }
 
 async function reopenRestreamed(

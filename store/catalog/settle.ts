@@ -4,6 +4,7 @@ import { failpoint } from '../../core/failpoints.ts';
 import type { Catalog, Transaction } from './catalog.ts';
 import { changeGroups, type GroupOf, type GroupPlace, placeInGroups } from './group-counts.ts';
 import { resolveOvertaken } from './overtaken-failures.ts';
+import { settleBackfilled } from './settle-backfilled.ts';
 import { settleRestreamed } from './settle-restreamed.ts';
 
 export interface SettleInput {
@@ -13,6 +14,8 @@ export interface SettleInput {
   readonly row: LedgerRow;
   readonly groupOf: GroupOf;
   readonly hashOf: (places: readonly { ordinal: number; child: number }[]) => string;
+  /** Of a backfill: ids of events that had an open record and are in this batch. */
+  readonly reread?: readonly string[];
 }
 
 export interface Settled {
@@ -40,6 +43,7 @@ export async function settleDelivery(catalog: Catalog, input: SettleInput): Prom
     await assertComplete(tx, input);
     const { run, from, to, whole } = await readBatchRange(tx, input.batchId);
     const restreamId = /^restream\/(.*)$/.exec(run)?.[1];
+    if (run.startsWith('backfill/')) await settleBackfilled(tx, { reread: [], ...input });
     if (restreamId === undefined) await openRecords(tx, input);
     else await settleRestreamed(tx, { ...input, restreamId, from: Number(from), to: Number(to) });
     failpoint('settle-middle');
@@ -193,7 +197,7 @@ async function noteFruit(tx: Transaction, batchId: string): Promise<void> {
     `WITH outcome AS (
        SELECT b.source, b.lane, b.events >= $2 AND sum(d.rows_loaded + d.rows_duplicate + d.rows_superseded) = 0 AS fruitless
          FROM millrace.batches b JOIN millrace.deliveries d USING (batch_id)
-        WHERE b.batch_id = $1 GROUP BY b.batch_id)
+        WHERE b.batch_id = $1 AND b.run = 'live' GROUP BY b.batch_id)
      UPDATE millrace.lanes l
         SET fruitless = CASE WHEN o.fruitless THEN l.fruitless + 1 ELSE 0 END,
             state = CASE WHEN o.fruitless AND l.fruitless + 1 >= $3 AND l.state = 'active'

@@ -42,6 +42,7 @@ async function record(): Promise<void> {
   await access.client.workflow.getHandle(must(one)).signal('retry');
   await access.client.workflow.getHandle(must(one)).result();
   await write(access, 'review-resolved', must(one));
+  await instance.json(['backfill', 'shop', '--stream', 'orders'], [0, 5]);
   for (const [name, query] of Object.entries(ended)) {
     const [id] = await until(name, () => listAtLeast(access, query, 1));
     await write(access, name, must(id));
@@ -55,6 +56,7 @@ const ended = {
     'WorkflowType="processBatch" AND MillraceParked > 0 AND MillraceRun="live" AND ExecutionStatus="Completed"',
   'batch-of-a-restream':
     'WorkflowType="processBatch" AND MillraceRun="restream" AND ExecutionStatus="Completed"',
+  backfill: 'WorkflowType="backfillSource" AND ExecutionStatus="Completed"',
   sync: 'WorkflowType="syncSource" AND ExecutionStatus="Completed"',
   restream: 'WorkflowType="restream" AND ExecutionStatus="Completed"',
   maintain: 'WorkflowType="maintain" AND ExecutionStatus="Completed"',
