@@ -102,6 +102,9 @@ export interface ReplayableSource extends AsyncDisposable {
    */
   check(signal: AbortSignal): Promise<void>;
 
+  /** What people should know of the way it is read, in sentences: what it does not see. */
+  notes?(): readonly string[];
+
   /**
    * Names the lanes that exist now, known ones under their old names (a renamed file goes on
    * in its lane). Known lanes that are gone are left out. Stores nothing.

@@ -22,7 +22,7 @@ export async function runSourceCheck(name: string, { json }: JsonFlag): Promise<
   const path = `sources/${encodeURIComponent(name)}/check`;
   const answer = await (await connect()).post<SourceCheckAnswer>(path);
   if (json) printJson(answer);
-  else say(`${name} can be read`);
+  else for (const line of [`${name} can be read`, ...answer.notes]) say(line);
   return exitCode.ok;
 }
 

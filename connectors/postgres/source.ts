@@ -14,7 +14,7 @@ import type {
 } from '../../core/source.ts';
 import { PostgresConnections } from './connection.ts';
 import { BlockBuilder, type RowLabels } from './source/blocks.ts';
-import { checkTables } from './source/check.ts';
+import { checkTables, notesOf } from './source/check.ts';
 import { fieldTypeOf } from './source/columns.ts';
 import { readCopyRows } from './source/copy-rows.ts';
 import {
@@ -50,6 +50,8 @@ export class PostgresSource implements ReplayableSource {
   readonly #name: string;
   readonly #settings: PostgresSourceSettings;
   readonly #connections: PostgresConnections;
+  /** As they were when lanes were asked for; plans are made right behind. */
+  #tables: readonly SourceTable[] | undefined;
 
   constructor(name: string, settings: PostgresSourceSettings) {
     this.#name = name;
@@ -63,10 +65,14 @@ export class PostgresSource implements ReplayableSource {
     await checkTables({ query, reading }, await findTables(query, this.#settings));
   }
 
+  notes(): readonly string[] {
+    return notesOf(this.#settings);
+  }
+
   async lanes(known: readonly KnownLane[], signal: AbortSignal): Promise<readonly ObservedLane[]> {
     const memos = new Map(known.map(({ name, memo }) => [name, memo]));
-    const tables = await findTables(this.#query(signal), this.#settings);
-    return tables.map(({ lane, stream, settings }) => ({
+    this.#tables = await findTables(this.#query(signal), this.#settings);
+    return this.#tables.map(({ lane, stream, settings }) => ({
       name: lane,
       stream,
       memo: memos.get(lane) ?? '',
@@ -84,7 +90,8 @@ export class PostgresSource implements ReplayableSource {
   ): Promise<LanePlan> {
     const query = this.#query(signal);
     try {
-      const shape = await this.#describe(query, lane.name);
+      const tables = this.#tables ?? (await findTables(query, this.#settings));
+      const shape = await describeTable(query, findTable(tables, lane.name));
       const reading: Reading = (work) => this.#read(signal, work);
       await reading((within) => probe(within, shape));
       if (!isFollowed(shape)) return await planWhole(query, shape, lane, from);
@@ -144,7 +151,7 @@ export class PostgresSource implements ReplayableSource {
   }
 
   async #describe(query: Query, lane: string): Promise<TableShape> {
-    const tables: readonly SourceTable[] = await findTables(query, this.#settings);
+    const tables = await findTables(query, this.#settings);
     return describeTable(query, findTable(tables, lane));
   }
 

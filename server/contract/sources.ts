@@ -13,6 +13,8 @@ export interface SourceAnswer {
 export interface SourceCheckAnswer {
   readonly source: string;
   readonly ok: true;
+  /** What the source does not see, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /** GET /v1/sources/:name/lanes: what the source has now. */

@@ -13,7 +13,8 @@ export function sourceRoutes(server: ServerContext): Hono {
     .post('/:name/check', async (context) => {
       await using source = await open(server, context.req.param('name'));
       await source.check(AbortSignal.timeout(checkTimeoutMs));
-      const answer: SourceCheckAnswer = { source: context.req.param('name'), ok: true };
+      const notes = source.notes?.() ?? [];
+      const answer: SourceCheckAnswer = { source: context.req.param('name'), ok: true, notes };
       return context.json(answer);
     })
     .get('/:name/lanes', async (context) => {

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe } from 'vitest';
+import { existsSync } from 'node:fs';
+import { afterAll, beforeAll, describe, test } from 'vitest';
 import { postgresSource } from '../../connectors/postgres/index.ts';
 import { PostgresSource } from '../../connectors/postgres/source.ts';
 import type { ReplayableSource } from '../../core/source.ts';
@@ -6,29 +7,43 @@ import { queryAt, startPostgres, type PostgresServer } from '../support/postgres
 import { startGate } from '../support/tcp-gate.ts';
 import { testSource, type SourceFixture } from './source-suite.ts';
 
-let server: PostgresServer;
-let databases = 0;
-beforeAll(async () => {
-  server = await startPostgres();
-});
-afterAll(() => server[Symbol.asyncDispose]());
+const debian15 = '/usr/lib/postgresql/15/bin';
 
 /** How the number of a record becomes its cursor. */
 const cursors = {
   'bigint NOT NULL': 'n',
   'timestamptz NOT NULL': `timestamptz '2026-01-01 00:00Z' + n * interval '1 microsecond'`,
   'timestamp NOT NULL': `timestamp '1969-12-31 23:59:59.999990' + n * interval '1 microsecond'`,
-};
+} as const;
+type CursorType = keyof typeof cursors;
 
-for (const [type, value] of Object.entries(cursors)) {
-  describe(`a cursor of type ${type}`, () => {
-    testSource('a table of PostgreSQL', () => setUp(type, value), { grows: true });
-  });
+describe('the embedded PostgreSQL', () =>
+  testPostgres(undefined, Object.keys(cursors) as CursorType[]));
+
+if (existsSync(`${debian15}/initdb`)) {
+  describe('the oldest PostgreSQL', () => testPostgres(debian15, ['timestamptz NOT NULL']));
+} else {
+  test.skip(`PostgreSQL 15 as a source: ${debian15} is not installed`, () => undefined);
 }
 
-async function setUp(type: string, value: string): Promise<SourceFixture> {
-  databases += 1;
-  const url = await server.createDatabase(`source_${databases}`);
+function testPostgres(bin: string | undefined, types: readonly CursorType[]): void {
+  let server: PostgresServer;
+  let databases = 0;
+  beforeAll(async () => {
+    server = await startPostgres(bin);
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  for (const type of types) {
+    const open = async () => {
+      databases += 1;
+      return setUp(await server.createDatabase(`source_${databases}`), type);
+    };
+    testSource(`a table with a cursor of type ${type}`, open, { grows: true });
+  }
+}
+
+async function setUp(url: string, type: CursorType): Promise<SourceFixture> {
   const gate = await startGate(Number(new URL(url).port));
   const gated = new URL(url);
   gated.port = String(gate.port);
@@ -47,7 +62,7 @@ async function setUp(type: string, value: string): Promise<SourceFixture> {
       await queryAt(
         url,
         `CREATE TABLE IF NOT EXISTS "${lane}" (n bigint PRIMARY KEY, at ${type}, text text);
-         INSERT INTO "${lane}" SELECT n, ${value}, 'record ' || n
+         INSERT INTO "${lane}" SELECT n, ${cursors[type]}, 'record ' || n
            FROM generate_series(${from}::bigint, ${to - 1}) AS n`,
       );
     },

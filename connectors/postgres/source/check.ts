@@ -4,6 +4,7 @@ import { requireZone } from './bound.ts';
 import { toLaneFault, wrong } from './faults.ts';
 import { readHorizon } from './horizon.ts';
 import { isFollowed, probe, type CursorShape } from './rows-sql.ts';
+import { rulesOf, type PostgresSourceSettings } from './settings.ts';
 import {
   describeTable,
   type Query,
@@ -80,4 +81,14 @@ async function checkCursor(query: Query, shape: CursorShape): Promise<void> {
     table.lane,
     `has the cursor ${cursor.name}, whose sequence hands out numbers in advance, so that smaller ones come later: ALTER SEQUENCE … CACHE 1`,
   );
+}
+
+/** What is not seen, however well everything is set up. */
+export function notesOf(settings: PostgresSourceSettings): readonly string[] {
+  const followed = rulesOf(settings).filter((rule) => rule.settings.cursor !== undefined);
+  if (followed.length === 0) return [];
+  const names = followed.map(({ pattern }) => pattern.text).join(', ');
+  return [
+    `${names}: rows that are deleted stay in the warehouse, and changes that do not move the cursor are not seen`,
+  ];
 }
