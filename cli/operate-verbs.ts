@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import { runBackfill, runResync, type BackfillFlags } from './verbs/backfill.ts';
 import { jsonOption as json, type JsonFlag } from './verbs/flags.ts';
 import { runPause, runResume } from './verbs/pause.ts';
+import { runPreview } from './verbs/preview.ts';
+import * as state from './verbs/state.ts';
 
 /** What an engineer does to a pipeline that runs. */
 export function addOperateVerbs(program: Command, end: (code: number) => void): void {
@@ -16,6 +18,7 @@ export function addOperateVerbs(program: Command, end: (code: number) => void): 
     .option(...json)
     .action(async (name: string, flags: JsonFlag) => end(await runResume(name, flags)));
   addBackfillVerbs(program, end);
+  addLookVerbs(program, end);
 }
 
 function addBackfillVerbs(program: Command, end: (code: number) => void): void {
@@ -38,4 +41,27 @@ function addBackfillVerbs(program: Command, end: (code: number) => void): void {
     .option('--no-wait', 'only ask for it')
     .option(...json)
     .action(async (name: string, flags: BackfillFlags) => end(await runResync(name, flags)));
+}
+
+function addLookVerbs(program: Command, end: (code: number) => void): void {
+  const lanes = program.command('state').description('where the lanes of a source stand');
+  lanes
+    .command('show <source>')
+    .option(...json)
+    .action(async (name: string, flags: JsonFlag) => end(await state.runStateShow(name, flags)));
+  lanes
+    .command('set <source> <lane> <position>')
+    .description('move a lane that stands still; data in between is skipped, or read')
+    .option(...json)
+    .action(async (source: string, lane: string, position: string, flags: JsonFlag) =>
+      end(await state.runStateSet({ source, lane, position }, flags)),
+    );
+  program
+    .command('preview <source> [stream]')
+    .description('mapping, DDL and a few rows that it would become; writes nothing')
+    .option('--rows <n>', 'sample rows, up to 50', '5')
+    .option(...json)
+    .action(async (source: string, stream: string | undefined, flags) =>
+      end(await runPreview({ source, stream }, flags)),
+    );
 }

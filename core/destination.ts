@@ -204,6 +204,9 @@ export interface Destination extends AsyncDisposable {
    */
   applyMapping(mapping: Mapping, signal: AbortSignal): Promise<readonly AppliedChange[]>;
 
+  /** The statements that `applyMapping` would execute now. Changes nothing. */
+  previewMapping?(mapping: Mapping, signal: AbortSignal): Promise<readonly string[]>;
+
   /** Forgets event ids that were taken so long ago. Answers how many. */
   forgetIds(olderThanMs: number, signal: AbortSignal): Promise<number>;
 

@@ -1,10 +1,11 @@
 import type { ConnectorSettings } from '../core/configuration.ts';
+import { must } from '../core/errors.ts';
 import type { Destination } from '../core/destination.ts';
 import type { NamingRule } from '../core/mapping.ts';
 import type { ReplayableSource } from '../core/source.ts';
 import { destinationModule, sourceModule } from '../connectors/registry.ts';
 import { createIntakeReader } from '../store/catalog/intake-chunks.ts';
-import type { ServerContext } from './context.ts';
+import { readApplied, requireBlock, type ServerContext } from './context.ts';
 
 export interface OpenedDestination extends AsyncDisposable {
   readonly destination: Destination;
@@ -38,4 +39,11 @@ export async function openSource(
   const module = await sourceModule(type);
   const intake = createIntakeReader(catalog);
   return module.open(module.settings.parse(settings), { name, configDir, now: Date.now, intake });
+}
+
+/** A source of the applied configuration. @throws PipelineError `not-found` */
+export async function openApplied(server: ServerContext, name: string): Promise<ReplayableSource> {
+  const applied = await readApplied(server);
+  const block = requireBlock('source', applied?.configuration.sources ?? {}, name);
+  return openSource(server, name, block, must(applied, 'the applied configuration').configDir);
 }

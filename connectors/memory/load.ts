@@ -11,7 +11,7 @@ import type {
 import { must, PipelineError } from '../../core/errors.ts';
 import { rowColumns, type Mapping, type TableName } from '../../core/mapping.ts';
 import type { Position } from '../../core/positions.ts';
-import { decodeRows } from './encoding.ts';
+import { decodeRows } from '../kit/json-rows.ts';
 import { isNewer, keyOf } from './merge.ts';
 import { fits } from './values.ts';
 import {

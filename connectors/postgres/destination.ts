@@ -15,7 +15,7 @@ import { ensureDatabase } from './ensure-database.ts';
 import { prepareLedger, selectLedger, type LedgerKey } from './ledger.ts';
 import { adoptLedger, pageLedger, surveyLedger } from './ledger-survey.ts';
 import { PostgresLoad } from './load-transaction.ts';
-import { applyMapping, describeTable } from './schema.ts';
+import { applyMapping, describeTable, previewMapping } from './schema.ts';
 
 const maxConnections = 12;
 
@@ -72,6 +72,10 @@ export class PostgresDestination implements Destination {
 
   async applyMapping(mapping: Mapping, signal: AbortSignal): Promise<readonly AppliedChange[]> {
     return this.#connections.run(signal, (client) => applyMapping(client, mapping, this.#ledger));
+  }
+
+  async previewMapping(mapping: Mapping, signal: AbortSignal): Promise<readonly string[]> {
+    return this.#connections.run(signal, (client) => previewMapping(client, mapping));
   }
 
   async forgetIds(olderThanMs: number, signal: AbortSignal): Promise<number> {

@@ -75,6 +75,21 @@ export async function applyMapping(
   }
 }
 
+/** What `applyMapping` would do now. */
+export async function previewMapping(
+  client: pg.ClientBase,
+  mapping: Mapping,
+): Promise<readonly string[]> {
+  const changes = planChanges(mapping, await describeTable(client, mapping.table));
+  const key = (await hasKey(client, mapping)) ? [] : [toKeyStatement(mapping)];
+  return [...changes.flatMap(toStatements), ...key];
+}
+
+function toKeyStatement(mapping: Mapping): string {
+  const columns = keyColumns(mapping).map(({ column }) => quoteName(column));
+  return `CREATE UNIQUE INDEX ON ${quoteTable(mapping.table)} (${columns.join(', ')})`;
+}
+
 async function refuseForeignTable(client: pg.ClientBase, ledger: LedgerKey, name: string) {
   const owner = await foreignOwner(client, ledger, name);
   if (owner === null) return;
@@ -97,8 +112,7 @@ async function changeTable(
   if (!(await hasKey(client, mapping))) {
     const { table } = mapping;
     const change = { table, kind: 'add-key' as const, columns: keyColumns(mapping) };
-    const columns = change.columns.map(({ column }) => quoteName(column)).join(', ');
-    const statement = `CREATE UNIQUE INDEX ON ${quoteTable(table)} (${columns})`;
+    const statement = toKeyStatement(mapping);
     await client.query(statement);
     applied.push({ change, statement });
   }

@@ -1,9 +1,8 @@
 import { Hono } from 'hono';
-import { must } from '../../core/errors.ts';
 import { listLanes } from '../../store/catalog/lanes.ts';
 import type { LaneAnswer, SourceAnswer, SourceCheckAnswer } from '../contract/sources.ts';
-import { readApplied, readCurrent, requireBlock, type ServerContext } from '../context.ts';
-import { openSource } from '../open-connectors.ts';
+import { readCurrent, type ServerContext } from '../context.ts';
+import { openApplied } from '../open-connectors.ts';
 
 const checkTimeoutMs = 20_000;
 
@@ -11,14 +10,14 @@ export function sourceRoutes(server: ServerContext): Hono {
   return new Hono()
     .get('/', async (context) => context.json(await listSources(server)))
     .post('/:name/check', async (context) => {
-      await using source = await open(server, context.req.param('name'));
+      await using source = await openApplied(server, context.req.param('name'));
       await source.check(AbortSignal.timeout(checkTimeoutMs));
       const notes = source.notes?.() ?? [];
       const answer: SourceCheckAnswer = { source: context.req.param('name'), ok: true, notes };
       return context.json(answer);
     })
     .get('/:name/lanes', async (context) => {
-      await using source = await open(server, context.req.param('name'));
+      await using source = await openApplied(server, context.req.param('name'));
       const known = await listLanes(server.catalog, context.req.param('name'));
       const lanes = await source.lanes(
         known.map(({ lane: name, head, memo }) => ({ name, head, memo })),
@@ -30,12 +29,6 @@ export function sourceRoutes(server: ServerContext): Hono {
       }));
       return context.json(answer);
     });
-}
-
-async function open(server: ServerContext, name: string) {
-  const applied = await readApplied(server);
-  const block = requireBlock('source', applied?.configuration.sources ?? {}, name);
-  return openSource(server, name, block, must(applied, 'the applied configuration').configDir);
 }
 
 async function listSources(server: ServerContext): Promise<SourceAnswer[]> {

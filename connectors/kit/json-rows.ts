@@ -1,7 +1,7 @@
 import type { RowEncoding } from '../../core/mapping.ts';
 
 /** A line per row, its cells JSON strings or null, joined by tabs: any text survives. */
-export const memoryEncoding: RowEncoding = {
+export const jsonRowEncoding: RowEncoding = {
   nullCell: 'null',
   separator: '\t',
   terminator: '\n',
