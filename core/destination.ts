@@ -122,7 +122,7 @@ export type CopyResult =
  * Disposing before `commit` resolves rolls back and leaves nothing behind.
  * @throws PipelineError `destination-unavailable` for infrastructure faults at any step, with
  *   `details.refused` where only a person can mend it (user, password, name of the database);
- *   `pin-outdated` when the table no longer fits the mapping (SQLSTATE class 42).
+ *   `pin-outdated` when a table no longer fits the mapping (SQLSTATE class 42).
  */
 export interface LoadTransaction extends AsyncDisposable {
   /** Waits until no other attempt of this batch is inside; ends the session of one that hangs. */
@@ -131,6 +131,12 @@ export interface LoadTransaction extends AsyncDisposable {
   lockTables(): Promise<void>;
   /** Inserts the ledger row. Returns null, or the row that another attempt committed before. */
   claim(): Promise<LedgerRow | null>;
+  /**
+   * Makes sure that every column still takes the values that were mapped for it as they are, or
+   * refuses them aloud; from here to the end no table can change.
+   * @throws PipelineError `pin-outdated`, naming table and column
+   */
+  holdTables(mappings: readonly Mapping[]): Promise<void>;
   /**
    * Takes the ids for the events of this batch, and says which were taken before: by a batch that
    * is committed, or by an event further ahead in this one.

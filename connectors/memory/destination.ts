@@ -9,7 +9,6 @@ import type {
   TableColumn,
 } from '../../core/destination.ts';
 import { PipelineError } from '../../core/errors.ts';
-import type { FieldType } from '../../core/field-types.ts';
 import {
   extraColumn,
   keyColumns,
@@ -18,14 +17,10 @@ import {
   type TableName,
 } from '../../core/mapping.ts';
 import { MemoryLoad } from './load.ts';
+import { widenings } from './values.ts';
 import { tableKey, type MemoryDestinationOptions } from './warehouse.ts';
 
 type Column = SchemaChange['columns'][number] & { readonly by?: 'automapper' | 'person' };
-
-const widenings: readonly (readonly [from: FieldType, to: FieldType])[] = [
-  ['int64', 'decimal'],
-  ['date', 'timestamp'],
-];
 
 /** The reference of a destination. See `core/destination.ts`. */
 export class MemoryDestination implements Destination {

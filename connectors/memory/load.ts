@@ -13,7 +13,7 @@ import { rowColumns, type Mapping, type TableName } from '../../core/mapping.ts'
 import type { Position } from '../../core/positions.ts';
 import { decodeRows } from '../kit/json-rows.ts';
 import { isNewer, keyOf } from './merge.ts';
-import { fits } from './values.ts';
+import { fits, takes } from './values.ts';
 import {
   tableKey,
   type MemoryDestinationOptions,
@@ -76,6 +76,17 @@ export class MemoryLoad implements LoadTransaction {
     return standing ?? null;
   }
 
+  async holdTables(mappings: readonly Mapping[]): Promise<void> {
+    this.#assertOpen();
+    for (const { table: name, columns } of mappings) {
+      const standing = this.#options.warehouse.table(name)?.columns ?? [];
+      const types = new Map(standing.map(({ column, type }) => [column, type]));
+      const changed = columns.find(({ column, type }) => !takes(types.get(column), type));
+      if (!changed) continue;
+      throw new PipelineError('pin-outdated', `column ${changed.column} is not as it was mapped`);
+    }
+  }
+
   async takeIds(ids: EncodedIds): Promise<TakenIds> {
     this.#assertOpen();
     const { locks, eventIds } = this.#options.warehouse;
@@ -117,11 +128,7 @@ export class MemoryLoad implements LoadTransaction {
 
   async copy(rows: EncodedRows, from: number, to: number): Promise<CopyResult> {
     this.#assertOpen();
-    const table = this.#options.warehouse.table(rows.mapping.table);
-    const known = new Set(table?.columns.map(({ column }) => column));
-    if (!table || !rows.mapping.columns.every(({ column }) => known.has(column))) {
-      throw new PipelineError('pin-outdated', 'the table is not as it was mapped');
-    }
+    const table = must(this.#options.warehouse.table(rows.mapping.table), 'the table');
     const decoded = await this.#decode(rows, from, to);
     this.#assertOpen();
     for (const [at, row] of decoded.entries()) {

@@ -1,3 +1,11 @@
+import type { FieldType } from '../../core/field-types.ts';
+
+/** A column may become the wider type and keep every value. */
+export const widenings: readonly (readonly [from: FieldType, to: FieldType])[] = [
+  ['int64', 'decimal'],
+  ['date', 'timestamp'],
+];
+
 /** Whether a cell's canonical text is a value of a column. Text and json hold anything. */
 export function fits(cell: string | null, type: string): boolean {
   if (cell === null) return true;
@@ -15,6 +23,13 @@ export function fits(cell: string | null, type: string): boolean {
     default:
       return true;
   }
+}
+
+/** Whether a column has values that were mapped as `type` as they are. */
+export function takes(standing: string | undefined, type: FieldType): boolean {
+  if (standing === undefined) return false;
+  if (standing === type || standing === 'text') return true;
+  return widenings.some(([from, to]) => from === type && to === standing);
 }
 
 /** A day that the calendar has. */

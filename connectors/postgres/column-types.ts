@@ -56,3 +56,45 @@ export function isWidening(from: string, to: string): boolean {
     return narrow >= 0 && wide > narrow;
   });
 }
+
+/** `numeric(p,s)`, `timestamp(p) without time zone`, `character varying(n)` and their bare forms. */
+const typeForm = /^([a-z]+(?: varying)?)(?:\((\d+)(?:,(-?\d+))?\))?( with(?:out)? time zone)?$/;
+/** Digits of a second that mapped values may have. */
+const fractionDigits = 6;
+/** They hold any text as it is, or refuse it. */
+const textTypes = new Set(['text', 'character varying', 'citext']);
+
+/** Besides text; by the bare name of the column's type. */
+const takers: { readonly [type in FieldType]: readonly string[] } = {
+  boolean: ['boolean'],
+  int64: ['bigint', 'integer', 'smallint', 'numeric'],
+  decimal: ['numeric'],
+  date: ['date', 'timestamp without time zone'],
+  timestamp: ['timestamp without time zone'],
+  timestamptz: ['timestamp with time zone'],
+  uuid: ['uuid'],
+  text: ['enum'],
+  json: ['jsonb', 'json'],
+};
+
+/**
+ * Whether a column, however it came to its type, takes the text that was mapped for another one as
+ * the same value, or refuses it so that it is parked. COPY asks nobody: a bigint takes '013' as 13,
+ * a date 'today', a numeric(10,2) rounds, a timestamp drops the zone.
+ */
+export function takesUnchanged(type: FieldType, standing: string): boolean {
+  if (standing === 'public.citext') return true;
+  const form = typeForm.exec(standing);
+  const [, name = '', , , zone = ''] = form ?? [];
+  if (textTypes.has(name)) return true;
+  return takers[type].includes(name + zone) && (!form?.[2] || isWideEnough(type, form));
+}
+
+/** Of types with a precision: numeric rounds what has more digits behind the point, times too. */
+function isWideEnough(
+  type: FieldType,
+  [, name, precision, scale = '0']: readonly string[],
+): boolean {
+  if (name === 'numeric') return type === 'int64' && Number(scale) >= 0;
+  return Number(precision) >= fractionDigits;
+}

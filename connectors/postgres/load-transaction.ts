@@ -15,7 +15,7 @@ import type {
   TakenIds,
 } from '../../core/destination.ts';
 import { failpoint } from '../../core/failpoints.ts';
-import { rowColumns, type TableName } from '../../core/mapping.ts';
+import { rowColumns, type Mapping, type TableName } from '../../core/mapping.ts';
 import type { Position } from '../../core/positions.ts';
 import type { Lease, LeasedClient } from './connection.ts';
 import { isInfrastructure, sqlStateOf, toDestinationError, toRefusal } from './errors.ts';
@@ -29,6 +29,7 @@ import {
 } from './ledger.ts';
 import { mergeStatement } from './merge-rows.ts';
 import { describeTable } from './schema.ts';
+import { holdTables } from './table-shape.ts';
 import { quoteLiteral, quoteName, quoteTable } from './sql-names.ts';
 
 const fencePollMs = 100;
@@ -101,6 +102,10 @@ export class PostgresLoad implements LoadTransaction {
       const [row] = await selectLedger(this.#client, this.#ledger, [claim.batchId]);
       return row ?? null;
     });
+  }
+
+  async holdTables(mappings: readonly Mapping[]): Promise<void> {
+    await this.#guard(() => holdTables(this.#client, mappings));
   }
 
   async takeIds(ids: EncodedIds): Promise<TakenIds> {

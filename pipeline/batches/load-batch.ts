@@ -17,7 +17,8 @@ import { dropResent } from './drop-resent.ts';
 import { copyIsolating, type RefusedRow } from './isolate-rows.ts';
 
 /**
- * Loads all tables of a batch in one transaction, once: fence, locks, ledger row, rows, commit. A
+ * Loads all tables of a batch in one transaction, once: fence, locks, ledger row, shape of
+ * the tables, rows, commit. A
  * batch that is in the ledger already is left as it is. Answers the ledger row that stands.
  * @throws PipelineError `ledger-conflict` when the ledger holds other content under this id;
  *   what the destination throws. Repeating is always safe.
@@ -33,6 +34,7 @@ export async function loadBatch(
   await transaction.lockTables();
   const standing = await transaction.claim();
   if (standing) return sameContent(standing, batch.request);
+  await transaction.holdTables(batch.parts.map(({ rows }) => rows.mapping));
   failpoint('ledger-inserted');
   const fresh = await dropResent(transaction, dropDiscarded(batch), callbacks);
   const current = await dropOvertaken(transaction, fresh);

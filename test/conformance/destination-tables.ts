@@ -91,6 +91,51 @@ export function testTables(name: string, setUp: () => Promise<DestinationFixture
       expect((await fixture.rows(orders))[0]).toMatchObject({ day: '2021-02-28' });
     });
 
+    test('take no row that was mapped for other types than they have now', async () => {
+      await using fixture = await setUp();
+      await using destination = await prepared(fixture);
+      const ordered = mappingOf(orders, [
+        ...orderColumns.slice(0, 3),
+        { path: 'note', column: 'note', type: 'int64', by: 'person' },
+      ]);
+      await destination.applyMapping(ordered, signal);
+      const list = [{ id: 1, note: '013' }]; // a bigint column would take it as 13
+      const batch = batchOf(fixture.encoding, { tables: [[orders, list]] });
+      await expect(loadBatch(destination, batch, callbacks)).rejects.toMatchObject({
+        kind: 'pin-outdated',
+        message: expect.stringContaining('note') as string,
+      });
+      expect(await fixture.rows(orders)).toEqual([]);
+      expect(await destination.readLedger([batch.request.claim.batchId], signal)).toEqual([]);
+    });
+
+    test('take rows that were mapped before a column became wider', async () => {
+      await using fixture = await setUp();
+      await using destination = await prepared(fixture);
+      const wider = mappingOf(orders, [
+        { path: 'id', column: 'id', type: 'decimal', by: 'automapper' },
+        ...orderColumns.slice(1, 2),
+        { path: 'day', column: 'day', type: 'text', by: 'person' },
+        ...orderColumns.slice(3),
+      ]);
+      await destination.applyMapping(wider, signal);
+      const row = await loadBatch(destination, batchOf(fixture.encoding), callbacks);
+      expect(row.rowsLoaded).toBe(10);
+      expect((await fixture.rows(orders))[0]).toMatchObject({ day: '2021-02-28' });
+    });
+
+    test('that changed meanwhile do not matter to a batch that is loaded already', async () => {
+      await using fixture = await setUp();
+      await using destination = await prepared(fixture);
+      const batch = batchOf(fixture.encoding);
+      const first = await loadBatch(destination, batch, callbacks);
+      const ordered = mappingOf(orders, [
+        { path: 'amount', column: 'amount', type: 'json', by: 'person' },
+      ]);
+      await destination.applyMapping(ordered, signal);
+      expect(await loadBatch(destination, batch, callbacks)).toEqual(first);
+    });
+
     test('that another installation loaded are refused, also when they fit already', async () => {
       await using fixture = await setUp();
       await using destination = await prepared(fixture);

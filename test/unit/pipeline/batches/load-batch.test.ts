@@ -86,6 +86,7 @@ function fakeDestination({ refused = new Set(), names = true, standing, taken }:
       calls.push('claim');
       return standing ?? null;
     },
+    holdTables: async () => void calls.push('hold'),
     takeIds: async () => {
       calls.push('ids');
       return taken ?? { duplicates: [], conflicts: [] };
@@ -165,7 +166,16 @@ describe('loading a batch', () => {
   test('goes fence, locks, claim, rows, counts, commit', async () => {
     const { destination, calls } = fakeDestination();
     const row = await loadBatch(destination, batch, quiet);
-    expect(calls).toEqual(['fence', 'lock', 'claim', 'copy', 'conclude', 'commit', 'dispose']);
+    expect(calls).toEqual([
+      'fence',
+      'lock',
+      'claim',
+      'hold',
+      'copy',
+      'conclude',
+      'commit',
+      'dispose',
+    ]);
     expect(row).toMatchObject({ rowsLoaded: 3, rowsFailed: 1, tables: { 's.t': 3 } });
     expect(row.failedSha256).toBe(hashFailures([{ ordinal: 5, child: 0 }]));
   });
@@ -218,7 +228,7 @@ describe('loading a batch', () => {
         onRefused: async (failures) => void refused.push(...failures),
         onResentFailures: async (ordinals) => void resent.push(...ordinals),
       });
-      expect(calls.slice(0, 4)).toEqual(['fence', 'lock', 'claim', 'ids']);
+      expect(calls.slice(0, 5)).toEqual(['fence', 'lock', 'claim', 'hold', 'ids']);
       expect(loaded).toHaveLength(2);
       expect(resent).toEqual([5]);
       expect(refused).toMatchObject([{ ordinal: 3, kind: 'id-conflict', stage: 'load' }]);
