@@ -58,9 +58,13 @@ export interface SyncSchemaInput extends DeliveryInput {
 }
 
 export interface SyncSchemaResult {
-  readonly outcome: 'ready' | 'waiting' | 'settled';
+  readonly outcome: 'ready' | 'waiting' | 'settled' | 'stopped';
   /** Changes made to tables, for people. */
   readonly changes: number;
+  /** Where it was asked to: whether pins or tables are others now. */
+  readonly renewed?: boolean;
+  /** Why it stopped. */
+  readonly message?: string | undefined;
 }
 
 export interface MapInput extends DeliveryInput {
@@ -71,6 +75,8 @@ export interface MapInput extends DeliveryInput {
 export interface MapResult {
   /** Set where there is nothing to load: loaded before, destination away, records lost. */
   readonly outcome?: 'settled' | 'waiting' | 'stopped';
+  /** Why it stopped. */
+  readonly message?: string | undefined;
   readonly mapAttempt: string;
   /** Staged file that lists the load files. */
   readonly loadManifest: string;
@@ -84,12 +90,16 @@ export interface LoadInput extends DeliveryInput {
   readonly mapAttempt: string;
   readonly loadManifest: string;
   readonly generation?: number;
+  /** Pinning anew changed nothing: a table that still does not fit stops the delivery. */
+  readonly lastTry?: boolean;
 }
 
 export interface LoadResult {
   readonly outcome: 'settled' | 'waiting' | 'stopped' | 'pin-outdated' | 'files-lost';
   readonly rowsLoaded: number;
   readonly rowsFailed: number;
+  /** Why it is not loaded, where a table or the ledger is at fault. */
+  readonly message?: string | undefined;
 }
 
 export interface GroupInput {

@@ -81,6 +81,8 @@ export interface ActivityDependencies {
   readonly progress: {
     readonly report: (progress: { readonly rows: number; readonly bytes: number }) => void;
   };
+  /** Of the running activity: 1, 2, 3 … */
+  readonly attempt: () => number;
   /** Aborted when the running activity is cancelled or the worker shuts down. */
   readonly signal: () => AbortSignal;
 }

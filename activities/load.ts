@@ -24,6 +24,7 @@ import { settleLoaded } from './settle-loaded.ts';
 import { emptyPart, openEncodedRows, openIds, readLoadFiles, readOrdinals } from './load-files.ts';
 import { openExtract } from './open-extract.ts';
 import { findEvents, readFailedPlaces, readRecords } from './staged-records.ts';
+import { shortReason, stopDelivery, stopIfRefused } from './stop-delivery.ts';
 import type { LoadPartFiles } from './threads/block-task.ts';
 import { withDestination } from './with-destination.ts';
 
@@ -249,20 +250,18 @@ async function explain(
   error: unknown,
 ): Promise<LoadResult> {
   const nothing = { rowsLoaded: 0, rowsFailed: 0 };
-  if (isPipelineError(error, 'pin-outdated')) return { outcome: 'pin-outdated', ...nothing };
   if (isPipelineError(error, 'extract-lost')) return { outcome: 'files-lost', ...nothing };
   // The delivery stays open: it goes on after recover.
   if (isPipelineError(error, 'backup-mismatch')) return { outcome: 'stopped', ...nothing };
-  if (!isPipelineError(error, 'ledger-conflict')) throw error;
+  if (isPipelineError(error, 'pin-outdated')) {
+    if (input.lastTry) return { ...(await stopDelivery(dependencies, input, error)), ...nothing };
+    return { outcome: 'pin-outdated', message: shortReason(error.message), ...nothing };
+  }
+  if (!isPipelineError(error, 'ledger-conflict')) {
+    return { ...(await stopIfRefused(dependencies, input, error)), ...nothing };
+  }
   const { kind, message } = error;
-  const { batchId, destination } = input;
-  await setDeliveryState(dependencies.catalog, {
-    batchId,
-    destination,
-    state: 'stopped',
-    kind,
-    message,
-  });
+  const stopped = await stopDelivery(dependencies, input, error);
   await stopLane(dependencies.catalog, { source: batch.source, lane: batch.lane, kind, message });
-  return { outcome: 'stopped', ...nothing };
+  return { ...stopped, ...nothing };
 }

@@ -4,7 +4,6 @@ import { defaultRecordLimits } from '../core/records.ts';
 import { readBatch, type BatchRow, type DeliveryRow } from '../store/catalog/batches.ts';
 import { readManifest, type Manifest } from '../store/catalog/extracts.ts';
 import { recordFailures } from '../store/catalog/failures.ts';
-import { setDeliveryState } from '../store/catalog/deliveries.ts';
 import { readMapping } from '../store/catalog/mappings.ts';
 import { readWhole } from '../store/staging/read-whole.ts';
 import { newAttempt, stagingPrefix } from './attempts.ts';
@@ -16,6 +15,7 @@ import { mayResend } from './may-resend.ts';
 import { extractInput } from './open-extract.ts';
 import { settleLoaded } from './settle-loaded.ts';
 import { decodeFailures } from './threads/failure-file.ts';
+import { stopDelivery } from './stop-delivery.ts';
 import { withDestination } from './with-destination.ts';
 
 interface MapContext {
@@ -115,9 +115,7 @@ async function extractAgain(context: MapContext): Promise<MapResult> {
     return await mapStaged({ ...context, manifest: next });
   } catch (error) {
     if (!isPipelineError(error, 'extract-lost')) throw error;
-    const { kind, message } = error;
-    await setDeliveryState(dependencies.catalog, { ...at, state: 'stopped', kind, message });
-    return { outcome: 'stopped', ...nothingMapped };
+    return { ...nothingMapped, ...(await stopDelivery(dependencies, at, error)) };
   }
 }
 

@@ -18,6 +18,7 @@ import {
 } from '../store/catalog/mappings.ts';
 import type { Activities, SyncSchemaInput, SyncSchemaResult } from './contract.ts';
 import type { ActivityDependencies, OpenDestination } from './dependencies.ts';
+import { stopIfRefused } from './stop-delivery.ts';
 import { withDestination } from './with-destination.ts';
 
 interface Context {
@@ -36,15 +37,29 @@ export function createSyncSchema(dependencies: ActivityDependencies): Activities
     const delivery = must(deliveries.find(({ destination }) => destination === input.destination));
     if (delivery.state === 'settled') return { outcome: 'settled', changes: 0 };
     const { profile } = must(await readManifest(catalog, input.batchId), 'the manifest');
-    const result = await withDestination(dependencies, input, async (destination) => {
-      const context = { dependencies, batch, delivery, profile, destination };
-      const mappings = await chooseMappings(context, input.renew);
-      const changes = await applyMappings(context, mappings, { applied, force: input.renew });
-      if (delivery.pins === null || input.renew) await pin(context, mappings);
-      return { outcome: 'ready' as const, changes };
-    });
-    return result ?? { outcome: 'waiting', changes: 0 };
+    try {
+      const result = await withDestination(dependencies, input, (destination) =>
+        bringInStep({ dependencies, batch, delivery, profile, destination }, input.renew, applied),
+      );
+      return result ?? { outcome: 'waiting', changes: 0 };
+    } catch (error) {
+      return { ...(await stopIfRefused(dependencies, input, error)), changes: 0 };
+    }
   };
+}
+
+async function bringInStep(
+  context: Context,
+  renew: boolean,
+  applied: AppliedVersions,
+): Promise<SyncSchemaResult> {
+  const { pins } = context.delivery;
+  const mappings = await chooseMappings(context, renew);
+  const changes = await applyMappings(context, mappings, { applied, force: renew });
+  if (pins === null || renew) await pin(context, mappings);
+  if (!renew) return { outcome: 'ready', changes };
+  const repinned = mappings.some(({ stream, version }) => pins?.[stream] !== version);
+  return { outcome: 'ready', changes, renewed: changes > 0 || repinned };
 }
 
 /** The versions that are pinned already, or the newest ones after this batch's profile. */

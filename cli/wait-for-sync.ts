@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isPipelineError } from '../core/errors.ts';
+import { failurePolicies, isFailureKind } from '../core/failures.ts';
 import type { ProgressAnswer } from '../server/contract/syncs.ts';
 import type { Api } from './api.ts';
 import { exitCode } from './exit-codes.ts';
@@ -60,8 +61,11 @@ async function readPatiently(api: Api, sources: readonly string[]): Promise<Prog
   }
 }
 
-function isDone({ wanted, open }: ProgressAnswer): boolean {
-  return wanted.length === 0 && open.pending === 0 && open.restreaming === 0;
+/** Events of a restream whose delivery stands still, or waits, are not on their way. */
+export function isDone({ wanted, open }: Pick<ProgressAnswer, 'wanted' | 'open'>): boolean {
+  const { pending, restreaming, stopped, waiting } = open;
+  if (wanted.length > 0 || pending > 0) return false;
+  return restreaming === 0 || stopped + waiting > 0;
 }
 
 /** 4 before 1 before 5: what could not be reached, what stands still, what waits for a person. */
@@ -71,7 +75,9 @@ export function syncExitCode({ open, stoppedLanes }: ProgressAnswer): number {
   return open.openFailures > 0 ? exitCode.failedEvents : exitCode.ok;
 }
 
-export function sayOutcome({ open, stoppedLanes, unread, unreachable }: ProgressAnswer): void {
+export function sayOutcome(progress: ProgressAnswer): void {
+  const { open, stoppedLanes, stopped, unread, unreachable } = progress;
+  for (const reason of stopped) say(describeStopped(reason));
   for (const { source, lane, message } of stoppedLanes) {
     say(`${source}/${lane} stands still: ${message}`);
   }
@@ -88,4 +94,10 @@ export function sayOutcome({ open, stoppedLanes, unread, unreachable }: Progress
   if (open.openFailures > 0) {
     say(`${open.openFailures} failed events wait for review: npm run millrace -- failed list`);
   }
+}
+
+export function describeStopped(reason: ProgressAnswer['stopped'][number]): string {
+  const { source, destination, deliveries, kind, message } = reason;
+  const advice = isFailureKind(kind) ? ` (${failurePolicies[kind].advice})` : '';
+  return `${source} → ${destination}: ${deliveries} stopped as ${kind}: ${message}${advice}`;
 }

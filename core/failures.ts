@@ -108,11 +108,12 @@ export const systemFailures = {
   },
   'pin-outdated': {
     action: 'retry',
-    advice: 'Nothing: the table changed by hand, the mapping is pinned anew.',
+    advice:
+      'Nothing while the mapping is pinned anew; if that ends: mend column or mapping, run sync.',
   },
   'schema-rejected': {
-    action: 'retry',
-    advice: 'The warehouse refused a schema change; grant the right, or mend the table.',
+    action: 'stop',
+    advice: 'The warehouse refused it; grant the right, or mend the table; then run sync.',
   },
   'position-corrupt': {
     action: 'stop',

@@ -33,12 +33,25 @@ export async function requestSync(access: TemporalAccess, source: string): Promi
 /** What keeps the sync of a source from going on: the last failures of activities that are retried. */
 export async function readObstacles(
   access: TemporalAccess,
-  source: string,
+  { source, batchIds }: { readonly source: string; readonly batchIds: readonly string[] },
+): Promise<readonly string[]> {
+  const ids = [workflowIds.sync(source), ...batchIds.map((batchId) => workflowIds.batch(batchId))];
+  const found = await Promise.all(ids.map((id) => readLastFailures(access, id)));
+  return found.flat();
+}
+
+async function readLastFailures(
+  access: TemporalAccess,
+  workflowId: string,
 ): Promise<readonly string[]> {
   try {
-    const { raw } = await access.client.workflow.getHandle(workflowIds.sync(source)).describe();
-    const activities = raw.pendingActivities ?? [];
-    return activities.flatMap(({ lastFailure }) => lastFailure?.message ?? []);
+    const { raw } = await access.client.workflow.getHandle(workflowId).describe();
+    const failures = (raw.pendingActivities ?? []).map(({ lastFailure }) => lastFailure);
+    // One that waits for its turn is no obstacle.
+    const real = failures.filter(
+      (failure) => failure?.applicationFailureInfo?.type !== 'earlier-batch-first',
+    );
+    return real.flatMap((failure) => failure?.message ?? []);
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return [];
     throw error;

@@ -1,4 +1,4 @@
-import { cancellationSignal } from '@temporalio/activity';
+import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import type { ActivityDependencies, ConfiguredSource } from '../activities/dependencies.ts';
 import type { Environment } from '../config/environment.ts';
 import { sourceModule } from '../connectors/registry.ts';
@@ -46,6 +46,7 @@ export function createDependencies(from: DependencySources): ActivityDependencie
     threads,
     engine: createEngine(access),
     progress,
+    attempt: () => activityInfo().attempt,
     signal: cancellationSignal,
     settings: toSettings(environment, installation),
   };

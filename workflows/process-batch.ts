@@ -15,8 +15,11 @@ const { syncSchema } = proxyActivities<Activities>(activityProfiles.plan);
 
 /** Between attempts to bring a table in step that does not stay so. */
 const longestPauseMs = 60_000;
+/** So often pinning anew may change nothing: the answer that said what changed can be lost. */
+const fruitlessRenewals = 2;
 
 interface DeliveryOutcome extends Pick<LoadResult, 'rowsLoaded' | 'rowsFailed'> {
+  readonly message?: string | undefined;
   readonly destination: string;
   readonly outcome: 'settled' | 'waiting' | 'stopped';
 }
@@ -79,39 +82,83 @@ async function deliver(
     const lines = [...progress].map(([name, state]) => `- **${name}**: ${state}`);
     setCurrentDetails([describe(extracted), '', ...lines].join('\n'));
   };
-  let again: LoadResult['outcome'] | undefined;
+  let before: LoadResult | undefined;
+  let fruitless = 0;
   for (let round = 0; ; round += 1) {
     if (round > 1) await sleep(Math.min(1_000 * 2 ** round, longestPauseMs));
-    note('schema');
+    note(describeRound(before));
+    const renew = before?.outcome === 'pin-outdated';
     const schema = await syncSchema.executeWithOptions(
       { summary: `bring the tables of ${destination} in step` },
-      [{ batchId, destination, renew: again === 'pin-outdated' }],
+      [{ batchId, destination, renew }],
     );
-    if (schema.outcome !== 'ready') return unloaded(destination, schema.outcome);
-    note('mapping');
-    const mapped = await mapBatch.executeWithOptions(
-      { summary: `make the rows for ${destination}` },
-      [{ batchId, destination, ...(again === 'files-lost' && { anew: true }) }],
-    );
-    if (mapped.outcome !== undefined) return unloaded(destination, mapped.outcome);
-    note(`loading ${mapped.rows} rows, ${mapped.failed} failed events`);
-    const { mapAttempt, loadManifest, generation } = mapped;
-    const loaded = await load.executeWithOptions(
-      { summary: `load into ${destination}: ${mapped.rows} rows, ${mapped.failed} failed events` },
-      [{ batchId, destination, mapAttempt, loadManifest, generation }],
-    );
-    const { outcome, rowsLoaded, rowsFailed } = loaded;
-    if (outcome === 'pin-outdated' || outcome === 'files-lost') {
-      again = outcome;
-      continue;
+    const { outcome, message } = schema;
+    if (outcome !== 'ready') return unloaded(destination, { outcome, message }, note);
+    if (renew) fruitless = schema.renewed === false ? fruitless + 1 : 0;
+    const lastTry = fruitless >= fruitlessRenewals;
+    const loaded = await mapAndLoad({
+      batchId,
+      destination,
+      lastTry,
+      before: before?.outcome,
+      note,
+    });
+    if (loaded.outcome !== 'pin-outdated' && loaded.outcome !== 'files-lost') {
+      return { ...loaded, outcome: loaded.outcome, destination };
     }
-    note(`${outcome}: ${rowsLoaded} rows, ${rowsFailed} failed events`);
-    return { destination, outcome, rowsLoaded, rowsFailed };
+    before = loaded;
   }
 }
 
-function unloaded(destination: string, outcome: DeliveryOutcome['outcome']): DeliveryOutcome {
-  return { destination, outcome, rowsLoaded: 0, rowsFailed: 0 };
+function describeRound(before: LoadResult | undefined): string {
+  return before?.message === undefined ? 'schema' : `schema, once more: ${before.message}`;
+}
+
+interface LoadStep {
+  readonly batchId: string;
+  readonly destination: string;
+  readonly lastTry: boolean;
+  /** Of the round before this one. */
+  readonly before: LoadResult['outcome'] | undefined;
+  readonly note: (what: string) => void;
+}
+
+async function mapAndLoad(step: LoadStep): Promise<LoadResult> {
+  const { batchId, destination, lastTry, before, note } = step;
+  note('mapping');
+  const mapped = await mapBatch.executeWithOptions(
+    { summary: `make the rows for ${destination}` },
+    [{ batchId, destination, ...(before === 'files-lost' && { anew: true }) }],
+  );
+  const { outcome, message } = mapped;
+  if (outcome !== undefined) return unloaded(destination, { outcome, message }, note);
+  note(`loading ${mapped.rows} rows, ${mapped.failed} failed events`);
+  const { mapAttempt, loadManifest, generation } = mapped;
+  const loaded = await load.executeWithOptions(
+    { summary: `load into ${destination}: ${mapped.rows} rows, ${mapped.failed} failed events` },
+    [
+      {
+        batchId,
+        destination,
+        mapAttempt,
+        loadManifest,
+        generation,
+        ...(lastTry && { lastTry }),
+      },
+    ],
+  );
+  const { rowsLoaded, rowsFailed } = loaded;
+  note(loaded.message ?? `${loaded.outcome}: ${rowsLoaded} rows, ${rowsFailed} failed events`);
+  return loaded;
+}
+
+function unloaded(
+  destination: string,
+  { outcome, message }: Pick<DeliveryOutcome, 'outcome' | 'message'>,
+  note: (what: string) => void,
+): DeliveryOutcome {
+  if (message !== undefined) note(`${outcome}: ${message}`);
+  return { destination, outcome, message, rowsLoaded: 0, rowsFailed: 0 };
 }
 
 function describe({ source, streams, events }: ExtractResult): string {
@@ -121,8 +168,8 @@ function describe({ source, streams, events }: ExtractResult): string {
 function summarize(extracted: ExtractResult, deliveries: readonly DeliveryOutcome[]): string {
   if (deliveries.length === 0) return `${describe(extracted)} → settled before`;
   const parts = deliveries.map(
-    ({ destination, outcome, rowsLoaded, rowsFailed }) =>
-      `${destination} ${outcome}: ${rowsLoaded} rows, ${rowsFailed} failed events`,
+    ({ destination, outcome, message, rowsLoaded, rowsFailed }) =>
+      `${destination} ${outcome}: ${message ?? `${rowsLoaded} rows, ${rowsFailed} failed events`}`,
   );
   return `${describe(extracted)} → ${parts.join('; ')}`;
 }

@@ -5,6 +5,7 @@ import { createApi } from '../api.ts';
 import { describeError, exitCode } from '../exit-codes.ts';
 import { withDestinations } from '../known-destinations.ts';
 import { print, printJson, say } from '../print.ts';
+import { describeStopped } from '../wait-for-sync.ts';
 import type { JsonFlag } from './flags.ts';
 
 /** What runs in the home; `--json` prints what `up` did, without tokens, and the server's status. */
@@ -63,6 +64,7 @@ function printStatus(status: StatusAnswer): void {
     print(`  ${destination}: ${state}${message === null ? '' : `: ${message}`}`);
   }
   for (const name of paused) print(`  ${name}: paused, "resume ${name}" lets it go on`);
+  for (const reason of status.stopped) print(`  ${describeStopped(reason)}`);
   for (const { source, lane, message } of stoppedLanes) {
     print(`  ${source}/${lane} stands still: ${message}`);
   }

@@ -27,9 +27,10 @@ export async function runSync(pipelines: readonly string[], flags: SyncFlags): P
   const { settled, progress } = await waitForSync(api, sources, timeoutMs);
   const all = await api.get<TableAnswer[]>('tables');
   const tables = all.filter(({ source }) => sources.includes(source));
-  const { open, stoppedLanes, unread } = progress;
-  if (flags.json) printJson({ sources, paused, settled, open, stoppedLanes, unread, tables });
-  else {
+  const { open, stoppedLanes, stopped, unread } = progress;
+  if (flags.json) {
+    printJson({ sources, paused, settled, open, stoppedLanes, stopped, unread, tables });
+  } else {
     printTables(tables);
     sayOutcome(progress);
   }

@@ -1,4 +1,5 @@
 import type { OpenCounts } from '../../store/catalog/batches.ts';
+import type { StoppedDeliveries } from '../../store/catalog/deliveries.ts';
 import type { DestinationAnswer } from './destinations.ts';
 
 /** GET /v1/status */
@@ -14,6 +15,8 @@ export interface StatusAnswer {
   readonly destinations: readonly DestinationAnswer[];
   readonly stoppedLanes: readonly StoppedLane[];
   readonly unread: readonly UnreadLane[];
+  /** Why deliveries stand still until somebody mends it and syncs. */
+  readonly stopped: readonly StoppedDeliveries[];
   /** Names of paused pipelines. */
   readonly paused: readonly string[];
   readonly open: OpenCounts;

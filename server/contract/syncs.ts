@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { OpenCounts } from '../../store/catalog/batches.ts';
+import type { StoppedDeliveries } from '../../store/catalog/deliveries.ts';
 import type { StoppedLane, UnreadLane } from './status.ts';
 
 /** POST /v1/syncs */
@@ -25,6 +26,7 @@ export interface ProgressAnswer {
   readonly open: OpenCounts;
   readonly stoppedLanes: readonly StoppedLane[];
   readonly unread: readonly UnreadLane[];
+  readonly stopped: readonly StoppedDeliveries[];
   /** Destinations that cannot be loaded now, and why. */
   readonly unreachable: readonly { readonly destination: string; readonly message: string }[];
   /** What keeps it from going on, in words. */

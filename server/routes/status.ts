@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import { must } from '../../core/errors.ts';
 import { countOpen } from '../../store/catalog/batches.ts';
 import { readConfigurationVersion } from '../../store/catalog/configurations.ts';
+import { listStopped } from '../../store/catalog/deliveries.ts';
 import { listStoppedLanes, listUnread } from '../../store/catalog/lanes.ts';
 import { listPaused } from '../../store/catalog/pauses.ts';
 import { listHolds } from '../../store/catalog/source-holds.ts';
@@ -62,6 +63,7 @@ async function readStatus(server: ServerContext): Promise<StatusAnswer> {
     destinations: await listDestinations(server),
     stoppedLanes: await readStoppedLanes(server),
     unread: await readUnread(server),
+    stopped: await listStopped(catalog, { sources: 'all' }),
     paused: (await listPaused(catalog)).map(({ pipeline }) => pipeline),
     open: await countOpen(catalog, { sources: 'all' }),
   };

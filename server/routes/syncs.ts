@@ -1,8 +1,8 @@
 import { statfs } from 'node:fs/promises';
 import { Hono } from 'hono';
 import { PipelineError } from '../../core/errors.ts';
-import { countOpen } from '../../store/catalog/batches.ts';
-import { reopenLost } from '../../store/catalog/deliveries.ts';
+import { countOpen, listRunnable } from '../../store/catalog/batches.ts';
+import { listStopped, reopenLost, reopenStopped } from '../../store/catalog/deliveries.ts';
 import { resumePausedLanes } from '../../store/catalog/lanes.ts';
 import { readDestinationStates } from '../../store/catalog/destinations.ts';
 import { listPaused } from '../../store/catalog/pauses.ts';
@@ -53,6 +53,7 @@ async function requestSyncs(
     await wantSync(catalog, source);
     await resumePausedLanes(catalog, source);
     await reopenLost(catalog, source);
+    await reopenStopped(catalog, source);
   }
   return { sources, paused, delayed: await askForSyncs(server, sources) };
 }
@@ -74,13 +75,15 @@ async function readProgress(
     stoppedLanes.filter(({ state }) => state === 'held').map(({ source }) => source),
   );
   const unreachable = await readUnreachable(server);
-  const obstacles = await findObstacles(server, wanted);
+  // Nobody waits for what is held: it says so itself.
+  const going = sources.filter((source) => !held.has(source));
+  const obstacles = await findObstacles(server, going);
   return {
     wanted,
-    // Nobody waits for what is held: it says so itself.
-    open: await countOpen(catalog, { sources: sources.filter((source) => !held.has(source)) }),
+    open: await countOpen(catalog, { sources: going }),
     stoppedLanes: stoppedLanes.filter(({ source }) => sources.includes(source)),
     unread: (await readUnread(server)).filter(({ source }) => sources.includes(source)),
+    stopped: await listStopped(catalog, { sources }),
     unreachable,
     obstacles: [
       ...(await findFullDisk(server)),
@@ -108,10 +111,15 @@ async function readUnreachable({ catalog }: ServerContext): Promise<ProgressAnsw
   );
 }
 
-async function findObstacles({ temporal }: ServerContext, sources: readonly string[]) {
+/** Of each source those of its sync, and of the batches that are next in a destination. */
+async function findObstacles({ temporal, catalog }: ServerContext, sources: readonly string[]) {
   try {
     return await temporal.use(async (access) => {
-      const found = sources.map((source) => readObstacles(access, source));
+      const found = sources.map(async (source) => {
+        const next = await listRunnable(catalog, { source, window: 1 });
+        const batchIds = next.map(({ batchId }) => batchId);
+        return readObstacles(access, { source, batchIds });
+      });
       return (await Promise.all(found)).flat();
     }, obstaclesTimeoutMs);
   } catch (error) {

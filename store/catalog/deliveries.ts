@@ -117,6 +117,54 @@ export async function reopenLost(
   );
 }
 
+/** A person asked for this source: what a table stood in the way of is tried again. */
+export async function reopenStopped(db: Queryable, source: string): Promise<void> {
+  await db.query(
+    `UPDATE millrace.deliveries d SET state = 'pending', stop_kind = NULL, stop_message = NULL
+       FROM millrace.batches b
+      WHERE b.batch_id = d.batch_id AND b.source = $1
+        AND d.state = 'stopped' AND d.stop_kind IN ('schema-rejected', 'pin-outdated')`,
+    [source],
+  );
+}
+
+/** Whether some delivery into this destination stands still for the same reason. */
+export async function isStoppedLikewise(
+  db: Queryable,
+  { destination, message }: { readonly destination: string; readonly message: string },
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `SELECT FROM millrace.deliveries
+      WHERE destination = $1 AND state = 'stopped' AND stop_message = $2 LIMIT 1`,
+    [destination, message],
+  );
+  return rowCount > 0;
+}
+
+export interface StoppedDeliveries {
+  readonly source: string;
+  readonly destination: string;
+  readonly kind: string;
+  readonly message: string;
+  readonly deliveries: number;
+}
+
+/** Reasons for which deliveries stand still, with how many; the most first. */
+export async function listStopped(
+  db: Queryable,
+  { sources }: { readonly sources: readonly string[] | 'all' },
+): Promise<readonly StoppedDeliveries[]> {
+  const { rows } = await db.query<StoppedDeliveries>(
+    `SELECT b.source, d.destination, coalesce(d.stop_kind, '') AS kind,
+            coalesce(d.stop_message, '') AS message, count(*) AS deliveries
+       FROM millrace.deliveries d JOIN millrace.batches b USING (batch_id)
+      WHERE d.state = 'stopped' AND ($1::text[] IS NULL OR b.source = ANY ($1))
+      GROUP BY 1, 2, 3, 4 ORDER BY deliveries DESC LIMIT 20`,
+    [sources === 'all' ? null : sources],
+  );
+  return rows;
+}
+
 /** Destinations among `names` with deliveries that are not finished. */
 export async function destinationsWithOpenDeliveries(
   db: Queryable,

@@ -122,6 +122,35 @@ describe.concurrent('the life of a batch', () => {
     expect(extracted).toHaveLength(1);
   });
 
+  test('a table that pinning anew does not mend stops the delivery, and says why', async () => {
+    const message = 'column n is numeric(6,2)';
+    const lastTries: (boolean | undefined)[] = [];
+    const { activities } = createBatchFakes({
+      syncSchema: ({ renew }) =>
+        Promise.resolve({ outcome: 'ready', changes: 0, ...(renew && { renewed: false }) }),
+      async load({ lastTry }) {
+        lastTries.push(lastTry);
+        return { ...loadedAs(lastTry ? 'stopped' : 'pin-outdated'), message };
+      },
+    });
+    await using worker = await server.startWorker(activities);
+    const run = await startBatch(worker);
+    expect(await run.result()).toMatchObject({ outcome: 'stopped', rowsLoaded: 0 });
+    expect(lastTries).toEqual([undefined, undefined, true]);
+    expect((await run.describe()).memo?.['result']).toContain(`warehouse stopped: ${message}`);
+  });
+
+  test('a refusal of the schema ends the delivery as stopped, and says why', async () => {
+    const message = 'the columns cannot change';
+    const { activities } = createBatchFakes({
+      syncSchema: () => Promise.resolve({ outcome: 'stopped', changes: 0, message }),
+    });
+    await using worker = await server.startWorker(activities);
+    const run = await startBatch(worker);
+    expect(await run.result()).toMatchObject({ outcome: 'stopped' });
+    expect((await run.describe()).memo?.['result']).toContain(`warehouse stopped: ${message}`);
+  });
+
   test('a batch whose range is gone ends as lost and says so', async () => {
     const { activities } = createBatchFakes({
       extract: () => Promise.resolve({ ...twoDestinations, outcome: 'lost', destinations: [] }),

@@ -25,6 +25,7 @@ resources.defer(() => access.close());
 const installation = await readInstallation(catalog);
 const activities = createActivities({
   ...createDependencies({ environment, catalog, installation, access, resources }),
+  attempt: () => 1,
   signal: () => new AbortController().signal,
 });
 let failures: string[] = [];
