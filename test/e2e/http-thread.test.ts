@@ -14,7 +14,7 @@ pipelines:
 let instance: TestInstance;
 
 beforeAll(async () => {
-  instance = await startInstance({ config });
+  instance = await startInstance({ config, environment: { MILLRACE_KEEP_EXTRACTS_MS: '0' } });
 });
 afterAll(() => instance[Symbol.asyncDispose]());
 
@@ -60,4 +60,14 @@ test('posted events are typed rows soon after they were answered, the bad ones w
     { kind: 'invalid-json', raw: '{"n": ' },
     { kind: 'invalid-json', raw: '{"n": 3, "n": 3}' },
   ]);
+});
+
+test('chunks whose events are settled are removed by maintain, and free what the source may have', async () => {
+  await until('the intake to be empty', async () => {
+    const [row] = await instance.catalog<{ chunks: number; bytes: string }>(
+      `SELECT (SELECT count(*)::int FROM millrace.intake_chunks) AS chunks, stored_bytes AS bytes
+         FROM millrace.intakes WHERE source = 'app'`,
+    );
+    return row?.chunks === 0 && row.bytes === '0';
+  });
 });
