@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { postgresSource } from '../../connectors/postgres/index.ts';
+import { localTime } from '../../connectors/postgres/source/bound.ts';
 import { PostgresSource } from '../../connectors/postgres/source.ts';
 import { must } from '../../core/errors.ts';
 import { defaultRecordLimits, recordBytes, type RecordBlock } from '../../core/records.ts';
@@ -157,6 +158,18 @@ test('a table without a cursor knows its rows by key, or by their number where i
     'shop/public.notes/g:000000000001/1',
     'shop/public.notes/g:000000000001/2',
   ]);
+});
+
+test('where clocks are about to be set back, the earliest time that they will show is the bound', async () => {
+  const micros = (time: string) => BigInt(Date.parse(`${time}Z`)) * 1000n;
+  const berlin = (at: string) => localTime((sql) => queryAt(url, sql), 'Europe/Berlin', micros(at));
+  expect(await berlin('2026-10-24T12:00:00.123')).toBe(micros('2026-10-24T14:00:00.123'));
+  // At 01:00 UTC it is 03:00 and becomes 02:00.
+  expect(await berlin('2026-10-24T23:59:59')).toBe(micros('2026-10-25T01:59:59'));
+  expect(await berlin('2026-10-25T00:40:00')).toBe(micros('2026-10-25T02:00:00'));
+  expect(await berlin('2026-10-25T00:59:59.999')).toBe(micros('2026-10-25T02:00:00'));
+  expect(await berlin('2026-10-25T01:10:00')).toBe(micros('2026-10-25T02:10:00'));
+  expect(await berlin('2026-03-29T00:59:00')).toBe(micros('2026-03-29T01:59:00'));
 });
 
 test('settings that cannot be meant are refused, with what is right', () => {

@@ -1,3 +1,4 @@
+import { must } from '../../../core/errors.ts';
 import { quoteLiteral, quoteName, quoteTable } from '../sql-names.ts';
 import type { CursorValue } from './cursor.ts';
 import { wrong } from './faults.ts';
@@ -35,7 +36,7 @@ export async function findBound(
     return { bound, horizon, clock: horizon.clock };
   }
   const safe = safeTime(horizon, lagMsOf(shape.table.settings));
-  const value = await localTime(query, shape, safe);
+  const value = await cursorTime(query, shape, safe);
   const bound = settle({ bound: value, prepared: horizon.end }, horizon);
   return { bound, horizon, clock: horizon.clock + (value - safe) };
 }
@@ -66,14 +67,17 @@ export async function requireZone(query: Query, { table, cursor }: CursorShape):
   );
 }
 
+async function cursorTime(query: Query, shape: CursorShape, at: bigint): Promise<bigint> {
+  if (shape.cursor.kind === 'timestamptz') return at;
+  const zone = await requireZone(query, shape);
+  return zone === 'UTC' ? at : localTime(query, zone, at);
+}
+
 /**
  * A time as writers in a zone see it. Where clocks are set back within the next hours, the earliest
  * time that they will show: rows written then must not lie below the bound.
  */
-async function localTime(query: Query, shape: CursorShape, at: bigint): Promise<bigint> {
-  if (shape.cursor.kind === 'timestamptz') return at;
-  const zone = await requireZone(query, shape);
-  if (zone === 'UTC') return at;
+export async function localTime(query: Query, zone: string, at: bigint): Promise<bigint> {
   const instant = `((timestamp 'epoch' + interval '${at} microseconds') AT TIME ZONE 'UTC')`;
   const [row] = await query<{ value: string }>(
     `SELECT min((extract(epoch FROM time AT TIME ZONE ${quoteLiteral(zone)}) * 1000000)::bigint)::text AS value
@@ -82,7 +86,7 @@ async function localTime(query: Query, shape: CursorShape, at: bigint): Promise<
              SELECT date_bin('15 minutes', ${instant}, timestamptz 'epoch') + n * interval '15 minutes'
                FROM generate_series(1, 12) AS n) times`,
   );
-  return BigInt(row?.value ?? at);
+  return BigInt(must(row).value);
 }
 
 const shortestLookMs = 250;
