@@ -1,12 +1,13 @@
 import type { Destination, LedgerSurvey } from '../core/destination.ts';
 import { PipelineError } from '../core/errors.ts';
 import {
+  areStillSettled,
   pageSettled,
   unknownBatches,
   type SettledDelivery,
 } from '../store/catalog/backup-checks.ts';
 import { readDestinationState } from '../store/catalog/destinations.ts';
-import { holdSource, readHold, type SourceHold } from '../store/catalog/source-holds.ts';
+import { holdSourceIf, readHold, type SourceHold } from '../store/catalog/source-holds.ts';
 import type { ActivityDependencies, ConfiguredSource, OpenDestination } from './dependencies.ts';
 
 type Dependencies = Pick<
@@ -106,7 +107,10 @@ export class BackupCheck {
     const lanes = furthest.filter(({ batchId }) => unknown.has(batchId)).map(({ lane }) => lane);
     const more = lanes.length > 1 ? ` and ${lanes.length - 1} more` : '';
     const message = `${destination} holds rows of ${source} that the catalog does not know (lane ${lanes[0]}${more}): the catalog was restored from an older backup`;
-    await holdSource(catalog, { source, kind, message });
+    await holdSourceIf(catalog, { source, kind, message }, async (tx) => {
+      const still = await unknownBatches(tx, { destination, batchIds: [...unknown] });
+      return still.size > 0;
+    });
   }
 
   /** Once for each worker and each time the ledger was made anew; those who come meanwhile wait. */
@@ -148,7 +152,11 @@ export class BackupCheck {
     const missing = settled.filter(({ batchId }) => !present.has(batchId));
     for (const source of new Set(missing.map((delivery) => delivery.source))) {
       const message = `${name} lacks rows of ${source} that the catalog counts as loaded: the warehouse was restored from an older backup, or is another database`;
-      await holdSource(catalog, { source, kind, message });
+      const own = missing.filter((delivery) => delivery.source === source);
+      const hold = { source, kind, message } as const;
+      await holdSourceIf(catalog, hold, (tx) =>
+        areStillSettled(tx, { destination: name, settled: own }),
+      );
     }
     return true;
   }

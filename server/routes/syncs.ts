@@ -69,7 +69,6 @@ async function readProgress(
   sources: readonly string[],
 ): Promise<ProgressAnswer> {
   const { catalog } = server;
-  const wanted = (await listWantedSyncs(catalog)).filter((source) => sources.includes(source));
   const stoppedLanes = await readStoppedLanes(server);
   const held = new Set(
     stoppedLanes.filter(({ state }) => state === 'held').map(({ source }) => source),
@@ -77,6 +76,7 @@ async function readProgress(
   const unreachable = await readUnreachable(server);
   // Nobody waits for what is held: it says so itself.
   const going = sources.filter((source) => !held.has(source));
+  const wanted = (await listWantedSyncs(catalog)).filter((source) => going.includes(source));
   const obstacles = await findObstacles(server, going);
   return {
     wanted,

@@ -48,3 +48,21 @@ export async function pageSettled(
   );
   return rows;
 }
+
+/** Whether some of these deliveries stand as they did: recovering reopens them. */
+export async function areStillSettled(
+  db: Queryable,
+  of: { readonly destination: string; readonly settled: readonly SettledDelivery[] },
+): Promise<boolean> {
+  const { rows } = await db.query(
+    `SELECT FROM millrace.deliveries d
+       JOIN unnest($2::text[], $3::timestamptz[]) AS was (batch_id, settled_at) USING (batch_id)
+      WHERE d.destination = $1 AND d.state = 'settled' AND d.settled_at = was.settled_at LIMIT 1`,
+    [
+      of.destination,
+      of.settled.map(({ batchId }) => batchId),
+      of.settled.map(({ settledAt }) => settledAt),
+    ],
+  );
+  return rows.length > 0;
+}
