@@ -1,3 +1,4 @@
+import type { PoolClient } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import { toFieldPath } from '../../core/field-types.ts';
 import { isPipelineError } from '../../core/errors.ts';
@@ -27,7 +28,7 @@ import {
 } from './source/cursor.ts';
 import { sourceWords, toLaneFault, toReadFault, wrong } from './source/faults.ts';
 import { planFollowed } from './source/plan-followed.ts';
-import { beginReading, isFollowed, probe, selectRows } from './source/rows-sql.ts';
+import { beginReading, isFollowed, lockShape, probe, selectRows } from './source/rows-sql.ts';
 import type { PostgresSourceSettings } from './source/settings.ts';
 import {
   describeTable,
@@ -94,7 +95,7 @@ export class PostgresSource implements ReplayableSource {
       const shape = await describeTable(query, findTable(tables, lane.name));
       const reading: Reading = (work) => this.#read(signal, work);
       await reading((within) => probe(within, shape));
-      if (!isFollowed(shape)) return await planWhole(query, shape, lane, from);
+      if (!isFollowed(shape)) return await planWhole(reading, shape, lane, from);
       return await planFollowed({ query, reading, shape, limits }, lane.memo, from);
     } catch (error) {
       throw toLaneFault(error, lane.name);
@@ -105,11 +106,7 @@ export class PostgresSource implements ReplayableSource {
     context.signal.throwIfAborted();
     const lane = context.lane.name;
     try {
-      const shape = await this.#describe(this.#query(context.signal), lane);
-      const builder = new BlockBuilder(this.#labels(shape, range), context.limits);
-      const rows = selectRows(shape, conditionOf(shape, range));
-      for await (const found of this.#copy(rows, context.signal)) yield* builder.add(found);
-      yield* builder.flush();
+      yield* this.#copy(range, context);
     } catch (error) {
       throw toReadFault(error, lane);
     }
@@ -155,6 +152,13 @@ export class PostgresSource implements ReplayableSource {
     return describeTable(query, findTable(tables, lane));
   }
 
+  /** A table as it stays until the transaction ends. */
+  async #lock(query: Query, lane: string): Promise<TableShape> {
+    const table = findTable(await findTables(query, this.#settings), lane);
+    if (!table.isMissing) await lockShape(query, table);
+    return describeTable(query, table);
+  }
+
   #labels({ table, cursor }: TableShape, { to }: PositionRange): RowLabels {
     return {
       stream: table.stream,
@@ -172,25 +176,26 @@ export class PostgresSource implements ReplayableSource {
   #read<T>(signal: AbortSignal, work: (query: Query) => Promise<T>): Promise<T> {
     return this.#connections.run(signal, async (client) => {
       await client.query(beginReading);
-      const query = async <Row extends Record<string, unknown>>(
-        sql: string,
-        values: readonly unknown[] = [],
-      ) => (await client.query<Row>(sql, [...values])).rows;
-      const result = await work(query);
+      const result = await work(queryOn(client));
       await client.query('COMMIT');
       return result;
     });
   }
 
-  async *#copy(rows: string, signal: AbortSignal) {
+  async *#copy(range: PositionRange, { lane, limits, signal }: ReadContext) {
     const { client, lease } = await this.#connections.connect(signal);
     let finished = false;
     try {
       await client.query(beginReading);
+      const shape = await this.#lock(queryOn(client), lane.name);
+      const rows = selectRows(shape, conditionOf(shape, range));
+      const builder = new BlockBuilder(this.#labels(shape, range), limits);
       const stream = client.query(copyTo(`COPY (${rows}) TO STDOUT (FORMAT binary)`));
-      yield* readCopyRows(stream as AsyncIterable<Uint8Array>);
+      const found = readCopyRows(stream as AsyncIterable<Uint8Array>);
+      for await (const some of found) yield* builder.add(some);
       await client.query('COMMIT');
       finished = true;
+      yield* builder.flush();
     } catch (error) {
       throw signal.aborted ? signal.reason : sourceWords.toError(error, this.#connections.place);
     } finally {
@@ -200,15 +205,22 @@ export class PostgresSource implements ReplayableSource {
   }
 }
 
+function queryOn(client: PoolClient): Query {
+  return async <Row extends Record<string, unknown>>(
+    sql: string,
+    values: readonly unknown[] = [],
+  ) => (await client.query<Row>(sql, [...values])).rows;
+}
+
 /** One range: the next generation, however often it is asked. */
 async function planWhole(
-  query: Query,
+  reading: Reading,
   { table }: TableShape,
   { memo }: ObservedLane,
   from: Position,
 ): Promise<LanePlan> {
   const to = formatGeneration(parseGeneration(from) + 1);
-  return { ranges: [{ from, to, bytes: await sizeOf(query, table) }], memo };
+  return { ranges: [{ from, to, bytes: await reading((query) => sizeOf(query, table)) }], memo };
 }
 
 function conditionOf(shape: TableShape, { from, to }: PositionRange): string {

@@ -6,7 +6,14 @@ import { readHorizon, safeTime, settle, type Horizon } from './horizon.ts';
 import type { Bound } from './memo.ts';
 import { lagMsOf } from './settings.ts';
 import type { CursorShape } from './rows-sql.ts';
-import type { Query } from './tables.ts';
+import type { Query, Reading } from './tables.ts';
+
+export interface Followed {
+  /** Each statement for itself. */
+  readonly query: Query;
+  readonly reading: Reading;
+  readonly shape: CursorShape;
+}
 
 export interface FoundBound {
   /** To be kept, with or without ranges. */
@@ -21,13 +28,15 @@ export interface FoundBound {
  * waited for is kept until the transactions are over that might still commit rows below it.
  */
 export async function findBound(
-  query: Query,
-  shape: CursorShape,
+  { query, reading, shape }: Followed,
   head: CursorValue,
   known: Bound | undefined,
 ): Promise<FoundBound> {
   const isNew = known === undefined || !isBehind(known.bound, head);
-  const fresh = isNew && shape.cursor.kind === 'integer' ? await largest(query, shape) : null;
+  const fresh =
+    isNew && shape.cursor.kind === 'integer'
+      ? await reading((within) => largest(within, shape))
+      : null;
   const horizon = await readHorizon(query); // behind the look at the largest value
   if (!isNew) return { bound: settle(known, horizon), horizon, clock: horizon.clock };
   if (shape.cursor.kind === 'integer') {

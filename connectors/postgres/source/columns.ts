@@ -10,6 +10,8 @@ export interface SourceColumn {
   /** `typtype`: b(ase), c(omposite), e(num), r(ange) … */
   readonly typeKind: string;
   readonly isArray: boolean;
+  /** The table is filled by transactions which its database does not show: elsewhere, or earlier. */
+  readonly isRemote: boolean;
   /** Comes with PostgreSQL itself. */
   readonly isBuiltIn: boolean;
 }

@@ -23,6 +23,12 @@ export const sourceWords: ConnectionWords = {
   toError: (error, place) => {
     if (error instanceof PipelineError) return error;
     const sqlState = sqlStateOf(error);
+    if (sqlState === '55P03') {
+      return new PipelineError(
+        'source-unavailable',
+        `a table of the database ${place} is locked by another session: it waits`,
+      );
+    }
     if (sqlState === undefined || isInfrastructure(error)) {
       return isInfrastructure(error) ? toUnavailable(error, place, side) : error;
     }

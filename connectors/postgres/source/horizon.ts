@@ -39,10 +39,14 @@ export async function readHorizon(query: Query): Promise<Horizon> {
   return { clock: BigInt(clock), oldest, prepared: toBigInt(prepared), end: BigInt(end) };
 }
 
-/** Start of the oldest transaction that may write. Vacuum and our own sessions do not. */
+/**
+ * Start of the oldest transaction that may write. Vacuum and our own sessions do not. All
+ * transactions of one message show the time of the message: between two of them nothing is open,
+ * and the next one begins in the past.
+ */
 async function readSessions(query: Query): Promise<bigint | null> {
   const [row] = await query<{ oldest: string | null; hidden: boolean; role: string }>(
-    `SELECT ${micros('min(xact_start)')} AS oldest, current_user AS role,
+    `SELECT ${micros(`min(coalesce(xact_start, CASE WHEN state = 'active' THEN query_start END))`)} AS oldest, current_user AS role,
             coalesce(bool_or(usename IS NOT NULL AND (state = 'disabled'
               OR (state IS NULL AND query = '<insufficient privilege>'))), false) AS hidden
        FROM pg_stat_activity

@@ -1,19 +1,13 @@
 import type { Position, PositionRange } from '../../../core/positions.ts';
 import type { LanePlan, PlanLimits } from '../../../core/source.ts';
-import { findBound, isBehind, waitMs, type FoundBound } from './bound.ts';
+import { findBound, isBehind, waitMs, type Followed, type FoundBound } from './bound.ts';
 import { cutRanges, nextValue } from './cut.ts';
 import { parseCursor, type CursorValue } from './cursor.ts';
 import { isSafe } from './horizon.ts';
 import { formatMemo, parseMemo, type Bound } from './memo.ts';
-import type { CursorShape } from './rows-sql.ts';
 import { lagMsOf } from './settings.ts';
-import type { Query, Reading } from './tables.ts';
 
-export interface PlanJob {
-  /** Each statement for itself. */
-  readonly query: Query;
-  readonly reading: Reading;
-  readonly shape: CursorShape;
+export interface PlanJob extends Followed {
   readonly limits: PlanLimits;
 }
 
@@ -47,7 +41,7 @@ interface SafeCut {
 }
 
 async function cutSafely(job: PlanJob, head: CursorValue, known?: Bound): Promise<SafeCut> {
-  const found = await findBound(job.query, job.shape, head, known);
+  const found = await findBound(job, head, known);
   const ranges = await cutTo(job, head, found.bound);
   const isUsedUp = known && ranges.length === 0 && found.bound && isSafe(found.bound);
   // All up to the known bound was planned before: there may be more by now.
@@ -61,14 +55,14 @@ async function cutTo({ reading, shape, limits }: PlanJob, from: CursorValue, bou
 
 /** Milliseconds after which rows that are there, behind the bound, may be read. */
 async function lookAgain(
-  { query, shape }: PlanJob,
+  { reading, shape }: PlanJob,
   reached: CursorValue,
   { bound, horizon, clock }: FoundBound,
 ): Promise<number | undefined> {
   if (shape.cursor.kind === 'integer') {
     return bound && !isSafe(bound) ? waitMs(horizon) : undefined;
   }
-  const next = await nextValue(query, shape, reached);
+  const next = await reading((query) => nextValue(query, shape, reached));
   if (next === null || next > clock) return undefined; // nothing, or written ahead of the clock
   const lagMs = lagMsOf(shape.table.settings);
   const rest = lagMs - Number((clock - next) / 1000n);

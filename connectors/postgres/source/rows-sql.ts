@@ -1,3 +1,4 @@
+import type { TableName } from '../../../core/mapping.ts';
 import { quoteName, quoteTable } from '../sql-names.ts';
 import { toJsonCell } from './columns.ts';
 import { digitsOf, type CursorColumn } from './cursor.ts';
@@ -14,14 +15,17 @@ export function isFollowed(shape: TableShape): shape is CursorShape {
 /**
  * What decides how values look as text, for one transaction: poolers keep no settings of sessions.
  * `row_security = off`: a policy that would hide rows is an error, not a table with fewer rows.
+ * Each statement has a snapshot of its own: one from before a rewrite of the table (which a wait for
+ * its lock would bring about) sees it empty.
  */
-export const beginReading = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+export const beginReading = `BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;
 SET LOCAL TimeZone = 'UTC';
 SET LOCAL DateStyle = 'ISO';
 SET LOCAL IntervalStyle = 'iso_8601';
 SET LOCAL extra_float_digits = 1;
 SET LOCAL bytea_output = 'hex';
 SET LOCAL row_security = off;
+SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = 0;
 SET LOCAL idle_in_transaction_session_timeout = 0`;
 
@@ -49,6 +53,14 @@ export function selectRows(shape: TableShape, condition: string): string {
        ${cursor && column ? digitsOf(cursor.kind, column) : 'NULL::text'},
        ${toJson(shape)}
   ${fromSql(shape, condition)}${cursor ? ` ORDER BY ${order.join(', ')}` : ''}`;
+}
+
+/**
+ * Locks a table, with all that it consists of, against changes of its shape. COPY takes its snapshot
+ * before it waits for locks, so they have to be there already.
+ */
+export async function lockShape(query: Query, table: TableName): Promise<void> {
+  await query(`SELECT FROM ${quoteTable(table)} LIMIT 0`);
 }
 
 /** Finds out whether the rows of a table may be read, all of them, without reading any. */

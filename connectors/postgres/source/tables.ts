@@ -158,7 +158,14 @@ function cursorOf(
   name: string,
 ): CursorColumn {
   requireColumns([name], columns, { lane, setting: 'cursor' });
-  const { baseType, notNull, isArray } = columns.find((column) => column.name === name) ?? {};
+  const { baseType, notNull, isArray, isRemote } =
+    columns.find((column) => column.name === name) ?? {};
+  if (isRemote) {
+    throw wrong(
+      lane,
+      'is a materialised view or a foreign table, where rows appear late and would be missed: follow the tables behind it, or leave out its cursor',
+    );
+  }
   const kind = isArray === false ? cursorKindOf(baseType ?? '') : undefined;
   if (!kind) {
     throw wrong(
@@ -181,7 +188,7 @@ async function selectColumns(query: Query, table: SourceTable): Promise<SourceCo
             has_schema_privilege(c.relnamespace, 'USAGE')
               AND has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable,
             t.typname AS "baseType", t.typtype::text AS "typeKind", t.oid < 16384 AS "isBuiltIn",
-            t.typcategory = 'A' AND t.typname LIKE '\\_%' AS "isArray"
+            c.relkind IN ('m', 'f') AS "isRemote", t.typcategory = 'A' AND t.typname LIKE '\\_%' AS "isArray"
        FROM pg_class c
        JOIN pg_namespace n ON n.oid = c.relnamespace
        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
