@@ -1,10 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cutRestream } from '../../../pipeline/review/restream-cuts.ts';
+import {
+  areStillSettled,
+  pageSettled,
+  type SettledDelivery,
+} from '../../../store/catalog/backup-checks.ts';
 import { readBatch } from '../../../store/catalog/batches.ts';
 import { openCatalog, type Catalog } from '../../../store/catalog/catalog.ts';
 import { migrate } from '../../../store/catalog/migrate.ts';
 import { reopenDeliveries, type Reopened } from '../../../store/catalog/reopen-deliveries.ts';
 import { freezeRestream, readRestream } from '../../../store/catalog/restreams.ts';
+import { holdSourceIf, readHold, releaseSource } from '../../../store/catalog/source-holds.ts';
 import { startPostgres, type PostgresServer } from '../../support/postgres-server.ts';
 import {
   extractedBy,
@@ -13,6 +19,7 @@ import {
   settle,
   wrongGroups,
 } from '../../support/store-fixture.ts';
+import { until } from '../../support/until.ts';
 
 /** A destination that was restored from an older backup lacks what the catalog calls settled. */
 let server: PostgresServer;
@@ -106,3 +113,38 @@ test('a running restream gives back the events of a batch that loads again', asy
   expect([await statesOf(batchId), await statesOf(other)]).toEqual([[], ['open']]);
   expect(await wrongGroups(catalog)).toEqual([]);
 });
+
+test('what was found before a recovery holds nothing after it, and still does while none goes on', async () => {
+  const batchId = await settleWithFailures('held', []);
+  const [settled] = await settledOf(batchId);
+  const hold = { source: 'shop', kind: 'backup-mismatch', message: 'found a moment ago' } as const;
+  const check = () =>
+    holdSourceIf(catalog, hold, (tx) =>
+      areStillSettled(tx, { destination: 'one', settled: settled ? [settled] : [] }),
+    );
+  await check();
+  expect(await readHold(catalog, 'shop')).toMatchObject(hold);
+
+  let checking: Promise<void> | undefined;
+  await catalog.transaction(async (tx) => {
+    expect(await releaseSource(tx, 'shop')).toBe(true);
+    await tx.query(`UPDATE millrace.deliveries SET state = 'pending' WHERE batch_id = $1`, [
+      batchId,
+    ]);
+    checking = check(); // of what it read before; it waits for the recovery
+    await until('the check to wait', async () => {
+      const { rows } = await catalog.query(
+        `SELECT FROM pg_stat_activity WHERE wait_event = 'advisory'
+            AND datname = current_database()`,
+      );
+      return rows.length > 0;
+    });
+  });
+  await checking;
+  expect(await readHold(catalog, 'shop')).toBeNull();
+});
+
+async function settledOf(batchId: string): Promise<readonly SettledDelivery[]> {
+  const page = { destination: 'one', since: new Date(0), limit: 100 };
+  return (await pageSettled(catalog, page)).filter((delivery) => delivery.batchId === batchId);
+}
