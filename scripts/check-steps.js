@@ -62,7 +62,7 @@ export function commandStep(name, command) {
     name,
     async run() {
       const { code, output } = await runCommand(command, { cwd: root, env: toolEnvironment() });
-      return { counts: countOne(code === 0), output };
+      return { counts: countOne(code === 0, name), output };
     },
   };
 }

@@ -1,13 +1,18 @@
-/** @typedef {{ passed: number, failed: number, skipped: number }} Totals */
+/**
+ * `failures` names each failure and says its reason: they are printed once more at the end,
+ * because whoever sees only the end of a long log needs them there.
+ * @typedef {{ passed: number, failed: number, skipped: number, failures: string[] }} Totals
+ */
 
 /** @returns {Totals} */
 export function emptyTotals() {
-  return { passed: 0, failed: 0, skipped: 0 };
+  return { passed: 0, failed: 0, skipped: 0, failures: [] };
 }
 
-/** One thing that passed or failed. @param {boolean} passed @returns {Totals} */
-export function countOne(passed) {
-  return { passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 };
+/** One thing that passed or failed. @param {boolean} passed @param {string} name @returns {Totals} */
+export function countOne(passed, name) {
+  if (passed) return { ...emptyTotals(), passed: 1 };
+  return { ...emptyTotals(), failed: 1, failures: [name] };
 }
 
 /** Says what does not run and why: a skip is never silent. @returns {Totals} */
@@ -17,15 +22,17 @@ export function skip(what, reason) {
 }
 
 /** @param {Totals} totals @param {Totals} more */
-export function addTo(totals, { passed, failed, skipped }) {
+export function addTo(totals, { passed, failed, skipped, failures }) {
   totals.passed += passed;
   totals.failed += failed;
   totals.skipped += skipped;
+  totals.failures.push(...failures);
 }
 
-/** The one line that sums up. @param {Totals} totals */
-export function describeTotals({ passed, failed, skipped }) {
-  return `${passed} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`;
+/** Every failure, then the one line that sums up. @param {Totals} totals */
+export function describeTotals({ passed, failed, skipped, failures }) {
+  const sum = `${passed} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`;
+  return [...failures.map((failure) => `failed: ${failure}`), sum].join('\n');
 }
 
 /** Nothing run at all is a failure too. @param {Totals} totals */

@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { runCommand } from './commands.js';
 import { toolCommand, toolEnvironment } from './tools.js';
 import { root } from './stamp.js';
+import { addTo, countOne } from './totals.js';
 
 const resultFolder = join(root, 'test-results');
+const linesOfReason = 12;
 
 /** Whether a test project has any file; `replay` and others begin empty. */
 export function hasTests(project) {
@@ -51,7 +54,7 @@ function runShown([program, ...args], options) {
 /**
  * Counts of a report. What fails without a failing test (a file that cannot be loaded, an
  * unhandled error, no report at all) counts as one failure.
- * @returns {{ counts: import('./totals.js').Totals, tests: readonly { name: string, status: string, seconds: number }[] }}
+ * @returns {{ counts: import('./totals.js').Totals, tests: readonly { name: string, status: string, reason: string, seconds: number }[] }}
  */
 export function readResults(resultFile, exitCode) {
   const report = readReport(resultFile);
@@ -61,9 +64,18 @@ export function readResults(resultFile, exitCode) {
     passed: count('passed'),
     failed: count('failed'),
     skipped: count('skipped', 'pending', 'todo', 'disabled'),
+    failures: tests.filter(({ status }) => status === 'failed').map(describeFailure),
   };
-  if (counts.failed === 0 && (exitCode !== 0 || report === undefined)) counts.failed = 1;
+  if (counts.failed === 0 && (exitCode !== 0 || report === undefined)) {
+    addTo(counts, countOne(false, `${basename(resultFile)}: the run ended with ${exitCode}`));
+  }
   return { counts, tests };
+}
+
+/** Name and the first lines of the reason: without colours, and without a whole diff. */
+function describeFailure({ name, reason }) {
+  const lines = stripVTControlCharacters(reason).split('\n').slice(0, linesOfReason);
+  return [name, ...lines.map((line) => `  ${line}`)].join('\n');
 }
 
 /** A line for each test that did not run; its name says why. */
@@ -81,13 +93,16 @@ function readReport(file) {
   }
 }
 
-function testsOfFile({ name, status, assertionResults }) {
+function testsOfFile({ name, status, message, assertionResults }) {
   if (assertionResults.length === 0 && status === 'failed') {
-    return [{ name: `${name} could not be run`, status: 'failed', seconds: 0 }];
+    return [
+      { name: `${name} could not be run`, status: 'failed', seconds: 0, reason: message ?? '' },
+    ];
   }
   return assertionResults.map((test) => ({
     name: test.fullName,
     status: test.status,
+    reason: (test.failureMessages ?? []).join('\n'),
     seconds: (test.duration ?? 0) / 1000,
   }));
 }
