@@ -44,6 +44,13 @@ describe('documents', () => {
     expect(commands.flatMap((command) => faultsOf(command.trim()))).toEqual([]);
   });
 
+  test.each(documents)('%s posts events as a type that is taken', (file) => {
+    const lines = fencedLines(readProjectFile(file), 'sh');
+    const posts = lines.filter((line) => /^curl .*\/v1\/events\//.test(line));
+    // Without it curl says that it sends a form, which is answered 415.
+    expect(posts.filter((line) => !/content-type: application\//i.test(line))).toEqual([]);
+  });
+
   test('the environment page lists every variable that the code reads', () => {
     const page = readProjectFile('docs/reference/environment.md');
     const code = listFiles().filter(
