@@ -71,6 +71,8 @@ export interface IntakeReader {
   sizes(source: string, from: number, limit: number): Promise<readonly ChunkSize[]>;
   /** The chunks `from`..`to` (exclusive) that are there, in order, a few MiB at a time. */
   read(source: string, from: number, to: number): AsyncIterable<StoredChunk>;
+  /** The first chunk that is there and was received at this time or later; null: none was. */
+  firstSince(source: string, time: Date): Promise<number | null>;
 }
 
 /** How a source that is posted to treats its requests. */

@@ -14,7 +14,7 @@ import type {
 } from '../../core/source.ts';
 import { decodeFrames } from '../../formats/frames.ts';
 import { BlockMerger } from './block-merger.ts';
-import { positionWindow } from './position-window.ts';
+import { parseInstant } from './instants.ts';
 
 /** All that a source sends is one sequence. */
 export const intakeLane = 'intake';
@@ -81,11 +81,45 @@ export class IntakeSource implements ReplayableSource {
     yield* merger.flush();
   }
 
-  async window(_lane: KnownLane, asked: AskedWindow): Promise<PositionWindow> {
-    return positionWindow(asked, (text) => intakePosition(intakeChunk(text)));
+  /**
+   * Whether the intake reaches to where a range ends. Of a range that was lost it cannot be told: no
+   * chunk is away for a while.
+   */
+  async holds({ from, to }: PositionRange): Promise<boolean> {
+    const chunk = intakeChunk(to);
+    if (from !== to) return false;
+    const [next] = await this.#reader.sizes(this.#name, Math.max(1, chunk - 1), 1);
+    return next === undefined ? chunk === 1 : next.chunk <= chunk;
+  }
+
+  /** Left open it begins with the oldest chunk that is still there. */
+  async window(lane: KnownLane, { from, to }: AskedWindow): Promise<PositionWindow> {
+    const start = from === undefined ? await this.#oldest() : await this.#place(from);
+    const end = to === undefined ? null : await this.#place(to);
+    return {
+      // After the last one: nothing of the lane lies behind its head.
+      from: start === null ? lane.head : intakePosition(start),
+      ...(end !== null && { to: intakePosition(end) }),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  async #oldest(): Promise<number | null> {
+    const [first] = await this.#reader.sizes(this.#name, 1, 1);
+    return first?.chunk ?? null;
+  }
+
+  /** The chunk at a position, or the first one received at a time or later. */
+  async #place(text: string): Promise<number | null> {
+    if (form.test(text)) return intakeChunk(text);
+    const time = parseInstant(text);
+    if (time) return this.#reader.firstSince(this.#name, time);
+    throw new PipelineError(
+      'invalid-request',
+      'neither a position of the intake nor a time: write 2026-11-26, 2026-11-26T14:30Z or a position that "runs list --json" shows',
+    );
+  }
 
   #missing(chunk: number): PipelineError {
     return new PipelineError(

@@ -71,7 +71,7 @@ async function memoAt(
   try {
     const memo = (await source.noteAt?.(observed, to, to)) ?? observed.memo;
     await source.plan({ ...observed, memo }, to, lookLimits, signal);
-    await refuseUnknown(source, { ...observed, memo }, to);
+    if (to !== row.head) await refuseUnknown(source, { ...observed, memo }, to);
     return memo;
   } catch (error) {
     if (!isPipelineError(error, 'position-corrupt')) throw error;

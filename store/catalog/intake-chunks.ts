@@ -69,7 +69,17 @@ export function createIntakeReader(db: Queryable): IntakeReader {
   return {
     sizes: (source, from, limit) => readSizes(db, { source, from, limit }),
     read: (source, from, to) => readChunks(db, { source, from, to }),
+    firstSince: (source, time) => findFirstSince(db, source, time),
   };
+}
+
+async function findFirstSince(db: Queryable, source: string, time: Date): Promise<number | null> {
+  const { rows } = await db.query<{ chunk: number }>(
+    `SELECT chunk FROM millrace.intake_chunks
+      WHERE source = $1 AND received_at >= $2 ORDER BY chunk LIMIT 1`,
+    [source, time.toISOString()],
+  );
+  return rows[0]?.chunk ?? null;
 }
 
 async function readSizes(
@@ -144,7 +154,8 @@ export async function lowestChunks(
 
 /**
  * Removes the chunks of the batch that begins at `from`, the lowest position of its lane, if all of
- * its deliveries were settled, or discarded, before a time; answers how many. What is not planned has no batch.
+ * its deliveries were settled, or discarded, before a time; answers how many. What is not planned has
+ * no batch; nor have chunks that a person moved the head over: they go when they are as old.
  */
 export async function removeSettledChunks(
   catalog: Catalog,
@@ -162,9 +173,20 @@ export async function removeSettledChunks(
           AND state IN ('settled', 'lost') AND settled_at < $4
           AND NOT EXISTS (SELECT FROM millrace.deliveries d
                            WHERE d.batch_id = b.batch_id AND d.state NOT IN ('settled', 'discarded'))),
+     skipped AS (
+       SELECT least(l.head, (SELECT min(from_position) FROM millrace.batches b
+                              WHERE run = 'live' AND source = $1 AND lane = $2
+                                AND from_position > $3))::bigint AS "end"
+         FROM millrace.lanes l
+        WHERE source = $1 AND lane = $2 AND head > $3 AND NOT EXISTS (
+          SELECT FROM millrace.batches b
+           WHERE run = 'live' AND source = $1 AND lane = $2
+             AND from_position <= $3 AND to_position > $3)),
      gone AS (
-       DELETE FROM millrace.intake_chunks c USING next
-        WHERE c.source = $1 AND c.chunk < next."end" RETURNING c.bytes),
+       DELETE FROM millrace.intake_chunks c
+        WHERE c.source = $1 AND (c.chunk < (SELECT "end" FROM next)
+              OR (c.chunk < (SELECT "end" FROM skipped) AND c.received_at < $4))
+       RETURNING c.bytes),
      less AS (
        UPDATE millrace.intakes SET stored_bytes = stored_bytes - (SELECT sum(bytes) FROM gone)
         WHERE source = $1 AND EXISTS (SELECT FROM gone))

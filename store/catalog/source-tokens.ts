@@ -61,6 +61,8 @@ export async function rotateToken(
 ): Promise<IssuedToken> {
   const { source, overlapMs, author } = input;
   return catalog.transaction(async (tx) => {
+    // One after the other: of two at once neither would end what the other issues.
+    await tx.query('LOCK TABLE millrace.source_tokens IN SHARE ROW EXCLUSIVE MODE');
     await tx.query(
       `UPDATE millrace.source_tokens
           SET expires_at = least(expires_at, now() + $2 * interval '1 millisecond')

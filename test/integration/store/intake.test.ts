@@ -184,3 +184,37 @@ test('a rotation never lengthens the life of a token', async () => {
   await rotate(3_600_000);
   expect(await endOf()).toBe(end);
 });
+
+test('a chunk is found by when it was received; none after the last one', async () => {
+  const times: string[] = [];
+  for (let n = 0; n < 3; n += 1) {
+    await append();
+    const [row] = (await catalog.query<{ now: string }>('SELECT clock_timestamp() AS now')).rows;
+    times.push(row?.now ?? '');
+    await catalog.query('SELECT pg_sleep(0.01)');
+  }
+  const reader = createIntakeReader(catalog);
+  const found = [];
+  for (const time of ['2020-01-01', ...times]) {
+    found.push(await reader.firstSince(source, new Date(time)));
+  }
+  expect(found).toEqual([1, 2, 3, null]);
+});
+
+test('chunks that a person moved the head over go when they are old, and block nothing behind', async () => {
+  for (let n = 0; n < 4; n += 1) await append();
+  await plan(3, 5, true);
+  expect(await remove(1, new Date(Date.now() - 60_000))).toBe(0);
+  expect(await remove(1)).toBe(2);
+  expect(await numbers()).toEqual([3, 4]);
+  expect(await remove(3)).toBe(2);
+  expect(await storedOf()).toBe(0);
+});
+
+test('of two that give a source another token at once one is the last, and its token alone stays', async () => {
+  await Promise.all(
+    [1, 2, 3].map(() => rotateToken(catalog, { source, overlapMs: 0, author: 'admin' })),
+  );
+  const valid = (await listTokens(catalog)).filter((one) => one.source === source);
+  expect(valid).toHaveLength(1);
+});
