@@ -1,5 +1,6 @@
 const maxBytes = 256 * 1024;
 const newline = 0x0a;
+const blanks = new Set([newline, 0x0d, 0x20, 0x09]);
 
 /** Whole lines, as many as go into one request; bytes as they are. */
 export async function* lineBatches(
@@ -12,9 +13,15 @@ export async function* lineBatches(
       const last = rest.lastIndexOf(newline, maxBytes - 1);
       const end = last >= 0 ? last : rest.indexOf(newline);
       if (end < 0) break; // one long line
-      yield rest.subarray(0, end + 1);
+      const lines = rest.subarray(0, end + 1);
+      if (holdsSomething(lines)) yield lines;
       rest = rest.subarray(end + 1);
     }
   }
-  if (rest.length > 0) yield rest;
+  if (holdsSomething(rest)) yield rest;
+}
+
+/** A request of blank lines alone would be refused as empty. */
+function holdsSomething(lines: Uint8Array): boolean {
+  return lines.some((byte) => !blanks.has(byte));
 }

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventsAnswer } from '../../server/contract/events.ts';
 import { connect, type Api } from '../api.ts';
@@ -33,16 +35,17 @@ export async function runEventsSend(
   { source, file }: { readonly source: string; readonly file: string },
   flags: SendFlags,
 ): Promise<number> {
+  refuseUnprintable(flags);
   const api = await connect();
   const key = flags.key ?? randomUUID();
-  const input = file === '-' ? process.stdin : createReadStream(file);
+  const input = file === '-' ? process.stdin : await openFile(file);
   const counts: Counts = { accepted: 0, rejected: 0, faulty: 0 };
   let sent = 0;
   for await (const lines of lineBatches(input)) {
     const headers = {
       'content-type': 'application/x-ndjson',
-      'idempotency-key': `${key}/${sent}`,
-      ...(flags.type !== undefined && { 'x-event-type': flags.type }),
+      'idempotency-key': toHeader(`${key}/${sent}`),
+      ...(flags.type !== undefined && { 'x-event-type': toHeader(flags.type) }),
     };
     const answer = await post(api, { source, lines, headers });
     sayRejections(answer);
@@ -56,6 +59,30 @@ export async function runEventsSend(
       `${accepted} events accepted (${faulty} of them will wait in review), ${rejected} rejected`,
     );
   return rejected > 0 ? exitCode.failure : exitCode.ok;
+}
+
+async function openFile(file: string): Promise<Readable> {
+  const stream = createReadStream(file);
+  try {
+    await once(stream, 'ready');
+    return stream;
+  } catch (error) {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    throw new VerbEnd(exitCode.usage, `the file ${file} cannot be read (${code})`);
+  }
+}
+
+function refuseUnprintable(flags: SendFlags): void {
+  for (const name of ['type', 'key'] as const) {
+    if (/\p{Cc}/u.test(flags[name] ?? '')) {
+      throw new VerbEnd(exitCode.usage, `--${name} takes text without control characters`);
+    }
+  }
+}
+
+/** Headers are bytes: any text goes as UTF-8. */
+function toHeader(text: string): string {
+  return Buffer.from(text).toString('latin1');
 }
 
 function add(counts: Counts, { accepted, rejected, events }: EventsAnswer): void {

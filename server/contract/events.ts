@@ -18,8 +18,7 @@ export interface AcceptedEvent {
 
 export interface RejectedEvent {
   readonly status: 'rejected';
-  /** too-large, too-deep, invalid-request */
-  readonly kind: string;
+  readonly kind: 'too-large' | 'too-deep' | 'invalid-request';
   readonly message: string;
 }
 

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { IntakeEvent, IntakeSink } from '../../core/intake.ts';
-import { PipelineError } from '../../core/errors.ts';
 import { failurePolicies } from '../../core/failures.ts';
 import { JsonFault } from '../../formats/json/json-fault.ts';
 import { newEventId } from '../../intake/event-ids.ts';
@@ -25,7 +24,7 @@ import {
   type EventsAddress,
 } from './events-request.ts';
 import { HeldBody, type BodyBudget } from './read-body.ts';
-import { refuse } from './refusal.ts';
+import { refuse, Refusal } from './refusal.ts';
 import { respond, respondError, type Answer } from './respond.ts';
 
 export interface EndpointParts extends Doorkeeper {
@@ -97,6 +96,7 @@ export class EventsEndpoint {
     checkSignature(request, rules, body.bytes);
     if (request.method === 'GET') {
       if (rules.signature) throw refuse(405, 'a signed event needs a body', 'Send it with POST.');
+      if (body.bytes.length > 0) throw refuse(400, 'a GET has no body here', 'Send it with POST.');
       body.bytes = queryEvent(address);
     }
     if (firstByte(body.bytes) === -1) {
@@ -148,8 +148,8 @@ function toAnswer({ isBatch, events }: ReadBody): Answer {
   }
   if (only?.status !== 'rejected') return { status: 202, body: only };
   const { kind, message } = only;
-  if (kind !== 'too-large') throw new PipelineError('invalid-request', message);
-  throw refuse(413, message, failurePolicies['too-large'].advice);
+  const { advice } = failurePolicies[kind];
+  throw new Refusal(statusOf([only]), { kind, message, advice });
 }
 
 function statusOf(rejected: readonly EventAnswer[]): number {

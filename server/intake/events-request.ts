@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { IntakeRules } from '../../core/intake.ts';
 import { PipelineError } from '../../core/errors.ts';
@@ -34,7 +35,8 @@ export function addressOf({ url = '' }: IncomingMessage): EventsAddress {
 /** @throws Refusal 405, 415 */
 export function formatOf(request: IncomingMessage): 'json' | 'lines' {
   const { method, headers } = request;
-  if (method !== 'POST' && method !== 'GET') {
+  if (method === 'GET') return 'json'; // what it says of its body is about none
+  if (method !== 'POST') {
     throw refuse(405, `${method} is not for events`, 'Send them with POST, or one with GET.');
   }
   const encoding = headers['content-encoding'] ?? 'identity';
@@ -64,11 +66,12 @@ export function namesOf(
   { query }: EventsAddress,
   rules: IntakeRules,
 ): { readonly eventType?: string | undefined; readonly idempotencyKey?: string | undefined } {
+  // Of all names it alone is signed: who sends a request again could give it another key.
   const webhookId = rules.signature ? headers['webhook-id'] : undefined;
   const eventType =
-    firstOf(headers['millrace-event-type'], headers['x-event-type']) ?? query.get('event_type');
+    nameOf(headers['millrace-event-type'], headers['x-event-type']) ?? query.get('event_type');
   const idempotencyKey =
-    firstOf(headers['idempotency-key'], webhookId) ?? query.get('idempotency_key');
+    nameOf(webhookId, headers['idempotency-key']) ?? query.get('idempotency_key');
   return {
     eventType: checkName('event type', eventType, longestName),
     idempotencyKey: checkName('idempotency key', idempotencyKey, longestKey),
@@ -113,6 +116,14 @@ export function queryEvent({ query }: EventsAddress): Buffer {
     if (!reserved.has(name)) fields.set(name, values.length === 1 ? (values[0] ?? '') : values);
   }
   return Buffer.from(JSON.stringify(Object.fromEntries(fields)));
+}
+
+/** Node reads headers as latin1; names that are UTF-8 are what their senders wrote. */
+function nameOf(...values: readonly (string | string[] | undefined)[]): string | null {
+  const text = firstOf(...values);
+  if (text === null) return null;
+  const bytes = Buffer.from(text, 'latin1');
+  return isUtf8(bytes) ? bytes.toString() : text;
 }
 
 function firstOf(...values: readonly (string | string[] | undefined)[]): string | null {
