@@ -85,6 +85,8 @@ async function insertDeliveries(tx: Transaction, { ranges, destinations }: LaneP
 /**
  * Whether a full refresh of a lane is to be planned: it never was; somebody asked since; or it is
  * time again and the last one is settled. One that is planned and not read yet serves them all.
+ * Time again: its schedule came round since (which starts at whole intervals since 1970), whatever
+ * a sync needed to get to its plan; or, should clocks disagree, most of an interval is over.
  */
 export async function isRefreshDue(
   db: Queryable,
@@ -96,7 +98,10 @@ export async function isRefreshDue(
               WHEN last IS NULL THEN true
               ELSE EXISTS (SELECT FROM millrace.wanted_syncs
                             WHERE source = $1 AND requested_at > last)
-                   OR (settled AND last <= now() - $3::bigint * interval '1 millisecond')
+                   OR (settled AND (
+                        div(extract(epoch FROM last) * 1000, $3::bigint)
+                          < div(extract(epoch FROM now()) * 1000, $3::bigint)
+                        OR last <= now() - $3::bigint * interval '0.9 milliseconds'))
             END AS due
        FROM (SELECT max(planned_at) AS last, coalesce(bool_or(state = 'planned'), false) AS planned,
                     coalesce(bool_and(state NOT IN ('planned', 'extracted')), true) AS settled
