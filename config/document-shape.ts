@@ -32,7 +32,13 @@ const field = z.string().min(1, 'names no field');
 const stream = z.strictObject({
   write: write.optional(),
   key: z
-    .union([field.transform((one) => [one]), z.array(field).min(1, 'needs at least one field')])
+    .union([
+      field.transform((one) => [one]),
+      z
+        .array(field)
+        .min(1, 'needs at least one field')
+        .refine((fields) => new Set(fields).size === fields.length, 'names a field twice'),
+    ])
     .optional()
     .describe('field, or fields, that tell the rows of a merge table apart'),
   version: field.optional().describe('field that says which row of a key is newer'),

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { request } from 'node:http';
+import { request, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startInstance, type TestInstance } from '../support/instance.ts';
@@ -38,7 +38,7 @@ async function raw(method: string, path: string, headers: Record<string, string>
   }).map(([name, value]) => [name, Buffer.from(value).toString('latin1')]);
   const sent = request(url, { method, headers: Object.fromEntries(all) });
   sent.end(Buffer.from(body)); // text would be joined with the headers, as UTF-8
-  const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
     sent.on('response', resolve).on('error', reject);
   });
   return { status: response.statusCode, body: JSON.parse(await text(response)) };

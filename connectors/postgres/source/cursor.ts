@@ -19,7 +19,7 @@ export function cursorKindOf(baseType: string): CursorKind | undefined {
 
 /**
  * What a position says: before everything; behind the rows without a finite cursor value (null,
- * -infinity), which come first; or behind all rows up to a value.
+ * infinities), which come first; or behind all rows up to a value.
  */
 export type CursorValue = 'start' | 'floor' | bigint;
 
@@ -100,7 +100,7 @@ export function betweenSql(
   to: CursorValue,
 ): string {
   const column = `t.${quoteName(name)}`;
-  const isFloor = kind === 'integer' ? '' : ` OR ${column} = '-infinity'`;
+  const isFloor = kind === 'integer' ? '' : ` OR ${column} IN ('-infinity', 'infinity')`;
   if (to === 'floor') return `(${column} IS NULL${isFloor})`;
   if (to === 'start') return 'false';
   const parts = [`${column} <= ${literalOf(kind, to)}`];

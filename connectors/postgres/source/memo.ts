@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { PipelineError } from '../../../core/errors.ts';
+import { wrong } from './faults.ts';
 
 const micros = z
   .string()
@@ -9,6 +10,8 @@ const micros = z
 const shape = z.strictObject({
   /** Column that positions are values of. */
   cursor: z.string(),
+  /** Columns that told rows apart when the table was first followed. */
+  key: z.array(z.string()).optional(),
   bound: micros.optional(),
   since: micros.optional(),
   prepared: micros.optional(),
@@ -26,32 +29,47 @@ export interface Bound {
   readonly prepared?: bigint;
 }
 
-export interface CursorMemo {
+/** How a table is followed. */
+export interface Following {
   readonly cursor: string;
-  readonly bound?: Bound | undefined;
+  readonly key: readonly string[];
 }
 
-export function formatMemo({ cursor, bound }: CursorMemo): string {
+export function formatMemo({ cursor, key }: Following, bound?: Bound): string {
   const texts = Object.entries(bound ?? {}).map(([name, value]) => [name, String(value)] as const);
-  return JSON.stringify({ cursor, ...Object.fromEntries(texts) });
+  return JSON.stringify({ cursor, key, ...Object.fromEntries(texts) });
 }
 
-/** @throws PipelineError `position-corrupt` where the lane was followed by another column */
-export function parseMemo(text: string, lane: string, cursor: string): CursorMemo {
-  if (text === '') return { cursor };
+/**
+ * The bound that a plan left behind, if it did.
+ * @throws PipelineError `position-corrupt` where the lane was followed by another column,
+ *   `invalid-config` where another key told its rows apart
+ */
+export function parseMemo(text: string, lane: string, now: Following): Bound | undefined {
+  if (text === '') return undefined;
   const parsed = shape.safeParse(JSON.parse(text));
   if (!parsed.success) throw new PipelineError('position-corrupt', `lane ${lane}: damaged note`);
-  const { cursor: known, bound, since, prepared } = parsed.data;
-  if (known !== cursor) {
+  const { cursor, key, bound, since, prepared } = parsed.data;
+  if (cursor !== now.cursor) {
     throw new PipelineError(
       'position-corrupt',
-      `table ${lane} was followed by ${known} and is now to be followed by ${cursor}: set the cursor back, or follow the table under another source`,
+      `table ${lane} was followed by ${cursor} and is now to be followed by ${now.cursor}: set the cursor back, or follow the table under another source`,
     );
   }
-  if (bound === undefined) return { cursor };
+  if (key && !isSameKey(key, now.key)) {
+    throw wrong(
+      lane,
+      `had the key ${key.join(', ')} when it was first followed and has ${now.key.join(', ')} now, so that rows could take one another's place: name the old one (key: …) if it still tells rows apart, or follow the table under another source`,
+    );
+  }
+  if (bound === undefined) return undefined;
   const waits = {
     ...(since !== undefined && { since }),
     ...(prepared !== undefined && { prepared }),
   };
-  return { cursor, bound: { bound, ...waits } };
+  return { bound, ...waits };
+}
+
+function isSameKey(one: readonly string[], other: readonly string[]): boolean {
+  return JSON.stringify(one.toSorted()) === JSON.stringify(other.toSorted());
 }

@@ -14,23 +14,20 @@ export interface PlanJob extends Followed {
 /** Plans what lies between a head and the bound below which no row can appear any more. */
 export async function planFollowed(job: PlanJob, memo: string, from: Position): Promise<LanePlan> {
   const { shape, limits } = job;
-  const { name, kind } = shape.cursor;
+  const { name: cursor, kind } = shape.cursor;
+  const following = { cursor, key: shape.key };
   const head = parseCursor(kind, from);
-  const { found, ranges } = await cutSafely(
-    job,
-    head,
-    parseMemo(memo, shape.table.lane, name).bound,
-  );
+  const known = parseMemo(memo, shape.table.lane, following);
+  const { found, ranges } = await cutSafely(job, head, known);
   const { bound } = found;
-  const cursor = { cursor: name };
   // There may be more below this bound: the next plan goes on to it.
-  if (ranges.length >= limits.maxRanges) return { ranges, memo: formatMemo({ ...cursor, bound }) };
+  if (ranges.length >= limits.maxRanges) return { ranges, memo: formatMemo(following, bound) };
   const last = ranges.at(-1);
   const lookAgainMs = await lookAgain(job, last ? parseCursor(kind, last.to) : head, found);
   const isAwaited = bound !== undefined && !isSafe(bound);
   return {
     ranges,
-    memo: formatMemo(isAwaited ? { ...cursor, bound } : cursor),
+    memo: formatMemo(following, isAwaited ? bound : undefined),
     ...(lookAgainMs !== undefined && { lookAgainMs }),
   };
 }

@@ -32,7 +32,8 @@ SET LOCAL idle_in_transaction_session_timeout = 0`;
 /** A row as JSON, written by PostgreSQL itself: every digit as it stands. */
 export function toJson({ columns }: TableShape): string {
   const cells = columns.map((column) => `${toJsonCell(column)} AS ${quoteName(column.name)}`);
-  return `(SELECT row_to_json(r)::text FROM (SELECT ${cells.join(', ')}) AS r)`;
+  // `r.*`: where the table has a column r, `r` alone would be that one.
+  return `(SELECT row_to_json(r.*)::text FROM (SELECT ${cells.join(', ')}) AS r)`;
 }
 
 export function fromSql({ table }: TableShape, condition: string): string {

@@ -8,15 +8,24 @@ const lag = z
   .regex(/^\d{1,6}(ms|s|m|h)$/, 'must be a duration such as 500ms, 5s or 2m')
   .describe('how long a written cursor value may take to be committed; default 2s');
 
+const different = (names: readonly string[]) => new Set(names).size === names.length;
+const twice = 'names a column twice';
+
 const tableSettings = z.strictObject({
   key: z
-    .union([name, z.array(name).min(1).max(32)])
+    .union([name, z.array(name).min(1).max(32).refine(different, twice)])
     .optional()
     .describe('columns that tell rows apart; default: the primary key'),
   cursor: name
     .optional()
     .describe('column that grows with every change; without it the whole table is read each time'),
-  columns: z.array(name).min(1).max(1600).optional().describe('default: all columns'),
+  columns: z
+    .array(name)
+    .min(1)
+    .max(1600)
+    .refine(different, twice)
+    .optional()
+    .describe('default: all columns'),
   where: z.string().min(1).optional().describe('SQL condition on the columns of the table'),
   nulls: z
     .literal('first')

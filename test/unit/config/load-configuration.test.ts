@@ -77,6 +77,12 @@ describe('a configuration', () => {
     });
   });
 
+  test('takes no key that names a field twice', async () => {
+    const streams = '{ a: { key: [id, id] } }';
+    const text = small.replace('[warehouse] }', `[warehouse], streams: ${streams} }`);
+    await expect(load(text)).rejects.toThrow('names a field twice');
+  });
+
   test('passes the same checks again where it arrives, and means the same', async () => {
     const { document, configuration } = await load(small);
     const travelled: unknown = JSON.parse(JSON.stringify(document));
