@@ -195,12 +195,24 @@ export function setFieldType(
     );
   }
   if (!known) throw noSuchField(mapping, field);
+  refuseOtherOrder(mapping, known, type);
   if (known.type === type && known.by === 'person') return { mapping, changed: false };
   const columns = mapping.columns.map((column) =>
     column === known ? { ...column, type, by: 'person' as const } : column,
   );
   return { mapping: { ...mapping, version: mapping.version + 1, columns }, changed: true };
 }
+
+/** As text, 10 comes before 9: rows that are older would take the place of newer ones. */
+function refuseOtherOrder({ merge }: Mapping, { path, type }: ColumnMapping, wanted: FieldType) {
+  if (path !== merge?.version || type === wanted || !unordered.has(wanted)) return;
+  throw new PipelineError(
+    'invalid-request',
+    `${shortPath(path)} says which of two rows is newer, and as ${wanted} it would sort otherwise: mend the values that do not fit`,
+  );
+}
+
+const unordered: ReadonlySet<FieldType> = new Set(['text', 'json']);
 
 function noSuchField(mapping: Mapping, field: FieldPath): PipelineError {
   const names = mapping.columns.slice(0, 20).map(({ path }) => shortPath(path));

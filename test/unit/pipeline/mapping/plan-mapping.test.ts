@@ -179,6 +179,17 @@ describe('an order by a person', () => {
     }
   });
 
+  test('is refused where rows would sort otherwise by their version', () => {
+    const merged = { ...mapping, merge: { key: ['o.b'], version: 'a' } };
+    for (const type of ['text', 'json'] as const) {
+      expect(() => setFieldType(merged, { field: 'a', type })).toThrow(
+        'which of two rows is newer',
+      );
+      expect(setFieldType(merged, { field: 'o.b', type }).changed).toBe(true);
+    }
+    expect(setFieldType(merged, { field: 'a', type: 'decimal' }).changed).toBe(true);
+  });
+
   test('is refused where there is no such field, or an object', () => {
     expect(() => setFieldType(mapping, { field: 'x', type: 'text' })).toThrow(
       /has no field x.*it has a, o\.b/s,
