@@ -43,7 +43,7 @@ export async function prepareLedger(client: pg.ClientBase): Promise<void> {
         AND to_regclass('_millrace.event_ids') IS NOT NULL AS found`,
   );
   if (rows[0]?.found) return;
-  await client.query('BEGIN');
+  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
   await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('millrace ledger', 0))`);
   await client.query(createLedger);
   await client.query(createEventIds);

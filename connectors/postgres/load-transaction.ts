@@ -36,6 +36,12 @@ const fencePollMs = 100;
 /** Waiting longer for a table is the infrastructure's fault: the load is tried again. */
 const lockTimeout = '30s';
 
+/** Statements must see what was committed while they waited for a lock, whatever the role's default. */
+const beginLoad = 'BEGIN ISOLATION LEVEL READ COMMITTED';
+/** What is settled was on disk before: a role that wants fast commits does not get them here. */
+const durableCommit = `SELECT set_config('synchronous_commit', 'on', true)
+  WHERE current_setting('synchronous_commit') = 'off'`;
+
 export interface LoadSession extends LeasedClient {
   readonly ledger: LedgerKey;
   readonly request: LoadRequest;
@@ -64,8 +70,9 @@ export class PostgresLoad implements LoadTransaction {
   static async begin(session: LoadSession): Promise<PostgresLoad> {
     const load = new PostgresLoad(session);
     try {
-      await load.#query('BEGIN');
+      await load.#query(beginLoad);
       load.#open = true;
+      await load.#query(durableCommit);
       await load.#query(`SET LOCAL lock_timeout = '${lockTimeout}'`);
       // A deferred check would fail at COMMIT, where no row can be told from the others.
       await load.#query('SET CONSTRAINTS ALL IMMEDIATE');

@@ -59,7 +59,8 @@ export async function applyMapping(
     if (await hasKey(client, mapping)) return [];
   }
   try {
-    await client.query('BEGIN'); // on any error the connection goes, and with it the transaction
+    // On any error the connection goes, and with it the transaction.
+    await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
     await client.query(`SET LOCAL idle_in_transaction_session_timeout = '${idleTimeout}'`);
     await client.query(
       `SET LOCAL lock_timeout = '${lockTimeout}'; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'`,

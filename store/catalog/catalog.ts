@@ -63,7 +63,7 @@ export function openCatalog(options: CatalogOptions): Catalog {
   // An idle connection that breaks is not a crash: the next query opens a new one.
   pool.on('error', () => undefined);
   const idleMs = Math.round(options.idleInTransactionMs ?? defaultIdleMs);
-  const begin = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`;
+  const begin = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`;
   return {
     query: (sql, values) => runQuery(pool, sql, values),
     transaction: (work) => runTransaction(pool, begin, work),

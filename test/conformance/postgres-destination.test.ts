@@ -8,7 +8,15 @@ import { testDestination } from './destination-suite.ts';
 
 const debian15 = '/usr/lib/postgresql/15/bin';
 
+/** What the owner of a warehouse may have set, and what may change nothing here. */
+const defaults = {
+  default_transaction_isolation: 'repeatable read',
+  synchronous_commit: 'off',
+};
+
 describe('the embedded PostgreSQL', () => testPostgres('PostgreSQL 17', undefined));
+describe('the same with other defaults', () =>
+  testPostgres('PostgreSQL 17 with defaults of its own', undefined, defaults));
 
 if (existsSync(`${debian15}/initdb`)) {
   describe('the oldest PostgreSQL', () => testPostgres('PostgreSQL 15', debian15));
@@ -16,11 +24,15 @@ if (existsSync(`${debian15}/initdb`)) {
   test.skip(`PostgreSQL 15 as a destination: ${debian15} is not installed`, () => undefined);
 }
 
-function testPostgres(name: string, bin: string | undefined): void {
+function testPostgres(
+  name: string,
+  bin: string | undefined,
+  settings: Readonly<Record<string, string>> = {},
+): void {
   let server: PostgresServer;
   let databases = 0;
   beforeAll(async () => {
-    server = await startPostgres(bin);
+    server = await startPostgres(bin, settings);
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
