@@ -20,6 +20,7 @@ import { readGenerations } from './generations.ts';
 import type { BackupCheck } from './backup-check.ts';
 import type { Activities, LoadInput, LoadResult } from './contract.ts';
 import type { ActivityDependencies, OpenDestination } from './dependencies.ts';
+import { precededEvents } from './earlier-events.ts';
 import { settleLoaded } from './settle-loaded.ts';
 import { emptyPart, openEncodedRows, openIds, readLoadFiles, readOrdinals } from './load-files.ts';
 import { openExtract } from './open-extract.ts';
@@ -121,8 +122,11 @@ async function rebuildFailures(context: LoadContext, row: LedgerRow): Promise<vo
 }
 
 async function loadStaged(context: LoadContext, destination: Destination): Promise<LedgerRow> {
+  const { dependencies, input } = context;
   const { batch, callbacks } = await openBatch(context);
-  return loadBatch(destination, batch, callbacks);
+  const of = { destination: input.destination, ids: batch.eventIds };
+  const preceded = await precededEvents(dependencies, context.batch, of);
+  return loadBatch(destination, { ...batch, preceded }, callbacks);
 }
 
 async function openBatch(context: LoadContext): Promise<OpenBatch> {

@@ -16,6 +16,7 @@ import { extractInput } from './open-extract.ts';
 import { settleLoaded } from './settle-loaded.ts';
 import { decodeFailures } from './threads/failure-file.ts';
 import { stopDelivery } from './stop-delivery.ts';
+import { unlessLost } from './unless-lost.ts';
 import { withDestination } from './with-destination.ts';
 
 interface MapContext {
@@ -39,16 +40,6 @@ export function createMapBatch(dependencies: ActivityDependencies): Activities['
     }
     return (await unlessLost(() => mapStaged(context))) ?? extractAgain(context);
   };
-}
-
-/** Null where staged files are gone or damaged. */
-async function unlessLost<T>(work: () => Promise<T>): Promise<T | null> {
-  try {
-    return await work();
-  } catch (error) {
-    if (isPipelineError(error, 'extract-lost')) return null;
-    throw error;
-  }
 }
 
 /** The load files that `extract` made, if the mapping it used is the one that got pinned. */

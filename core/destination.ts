@@ -93,7 +93,10 @@ export interface EncodedIds {
 
 /** Events of a batch whose ids are taken, by ordinal, ascending. */
 export interface TakenIds {
-  /** The same bytes came before. Not asked for where events come again on purpose (`append-absent`). */
+  /**
+   * The same bytes came before, or are parked already because other bytes came before them. Not
+   * asked for where events come again on purpose (`append-absent`).
+   */
   readonly duplicates: readonly number[];
   /** Other bytes came before under this id: those stay. */
   readonly conflicts: readonly number[];
@@ -139,9 +142,11 @@ export interface LoadTransaction extends AsyncDisposable {
   holdTables(mappings: readonly Mapping[]): Promise<void>;
   /**
    * Takes the ids for the events of this batch, and says which were taken before: by a batch that
-   * is committed, or by an event further ahead in this one.
+   * is committed, or by an event further ahead in this one. The events `preceded` (by ordinal) take
+   * none: an event of another batch, which comes later than this one, was received before them with
+   * other bytes. Where their id is taken already, that decides; else they are conflicts.
    */
-  takeIds(ids: EncodedIds): Promise<TakenIds>;
+  takeIds(ids: EncodedIds, preceded: readonly number[]): Promise<TakenIds>;
   /**
    * The end of the newest range of a lane that is loaded, this batch left out; null: none is. A
    * table that is held alone gets no newer one meanwhile.

@@ -104,7 +104,7 @@ export const systemFailures = {
   },
   'earlier-batch-first': {
     action: 'retry',
-    advice: 'Nothing: an earlier batch fixes the column types first.',
+    advice: 'Nothing: an earlier batch has to fix column types, or to say which ids it has, first.',
   },
   'pin-outdated': {
     action: 'retry',

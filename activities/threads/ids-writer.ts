@@ -16,16 +16,9 @@ export class IdsWriter {
   }
 
   async write(block: RecordBlock): Promise<void> {
-    const { separator, terminator } = this.#encoding;
-    let text = '';
-    for (let index = 0; index < recordCount(block); index += 1) {
-      const sha256 = hash('sha256', recordBytes(block, index), 'hex');
-      const id = this.#encoding.escape(eventIdOf(block, index));
-      const cells = [id, sha256, String(this.#events + index)];
-      text += cells.join(separator) + terminator;
-    }
+    const rows = encodeIds(block, this.#events, this.#encoding);
     this.#events += recordCount(block);
-    if (text !== '') await this.#stream.write(Buffer.from(text));
+    if (rows.length > 0) await this.#stream.write(rows);
   }
 
   close(): Promise<StagedFile> {
@@ -35,4 +28,16 @@ export class IdsWriter {
   abort(reason: unknown): void {
     this.#stream.abort(reason);
   }
+}
+
+/** Rows of `EncodedIds`; the first event of the block has the ordinal `first`. */
+export function encodeIds(block: RecordBlock, first: number, encoding: RowEncoding): Uint8Array {
+  const { separator, terminator } = encoding;
+  let text = '';
+  for (let index = 0; index < recordCount(block); index += 1) {
+    const sha256 = hash('sha256', recordBytes(block, index), 'hex');
+    const id = encoding.escape(eventIdOf(block, index));
+    text += [id, sha256, String(first + index)].join(separator) + terminator;
+  }
+  return Buffer.from(text);
 }

@@ -69,9 +69,11 @@ export class MemoryDestination implements Destination {
   }
 
   async forgetIds(olderThanMs: number, _signal: AbortSignal): Promise<number> {
-    const { eventIds } = this.#options.warehouse;
-    const old = [...eventIds].filter(([, { seenAt }]) => seenAt < Date.now() - olderThanMs);
+    const { eventIds, idConflicts } = this.#options.warehouse;
+    const before = Date.now() - olderThanMs;
+    const old = [...eventIds].filter(([, { seenAt }]) => seenAt < before);
     for (const [id] of old) eventIds.delete(id);
+    for (const [conflict, seenAt] of idConflicts) if (seenAt < before) idConflicts.delete(conflict);
     return old.length;
   }
 

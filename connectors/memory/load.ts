@@ -28,12 +28,20 @@ interface AddedRow {
   readonly instead?: MemoryRow;
 }
 
+interface StagedId {
+  /** Of source and event id. */
+  readonly key: string;
+  readonly sha256: string;
+  readonly ordinal: number;
+}
+
 /** One load. Its rows are its own until `commit`; then they appear at once, with the ledger row. */
 export class MemoryLoad implements LoadTransaction {
   readonly #options: MemoryDestinationOptions;
   readonly #request: LoadRequest;
   readonly #rows: AddedRow[] = [];
   readonly #ids = new Map<string, string>();
+  readonly #conflicts = new Set<string>();
   readonly #cleared = new Set<MemoryTable>();
   #ledgerRow: LedgerRow | undefined;
   /** Committed, rolled back, or ended by another attempt. */
@@ -87,27 +95,61 @@ export class MemoryLoad implements LoadTransaction {
     }
   }
 
-  async takeIds(ids: EncodedIds): Promise<TakenIds> {
+  async takeIds(ids: EncodedIds, preceded: readonly number[]): Promise<TakenIds> {
     this.#assertOpen();
-    const { locks, eventIds } = this.#options.warehouse;
+    const { warehouse } = this.#options;
     const { claim, write, signal } = this.#request;
     // All ids of a source at once: coarser than a warehouse locks, and as safe.
-    await locks.take(`ids ${claim.source}`, { owner: this, exclusive: true }, signal);
+    const hold = { owner: this, exclusive: true };
+    await warehouse.locks.take(`ids ${claim.source}`, hold, signal);
+    const events = await this.#decodeIds(ids);
+    const takers = this.#takeAbsent(events, new Set(preceded));
     const [duplicates, conflicts]: [number[], number[]] = [[], []];
-    for (const [id = '', sha256 = '', ordinal] of await this.#decodeIds(ids)) {
-      const key = JSON.stringify([claim.source, id]);
-      const taken = this.#ids.get(key) ?? eventIds.get(key)?.sha256;
-      if (taken === undefined) this.#ids.set(key, sha256 ?? '');
-      else if (taken !== sha256) conflicts.push(Number(ordinal));
-      else if (write === 'append') duplicates.push(Number(ordinal));
+    for (const { key, sha256, ordinal } of events) {
+      if (takers.has(ordinal)) continue;
+      const same = this.#takenBy(key) === sha256;
+      const again = same || this.#isParked(key, sha256);
+      if (again && write === 'append') duplicates.push(ordinal);
+      else if (!same) conflicts.push(ordinal);
     }
     return { duplicates, conflicts };
   }
 
-  async #decodeIds(ids: EncodedIds) {
+  /** Answers which events took their ids. */
+  #takeAbsent(events: readonly StagedId[], late: ReadonlySet<number>): ReadonlySet<number> {
+    const takers = new Set<number>();
+    for (const { key, sha256, ordinal } of events) {
+      if (late.has(ordinal) || this.#takenBy(key) !== undefined) continue;
+      this.#ids.set(key, sha256);
+      takers.add(ordinal);
+    }
+    return takers;
+  }
+
+  /** Hash of the event that has this id. */
+  #takenBy(key: string): string | undefined {
+    return this.#ids.get(key) ?? this.#options.warehouse.eventIds.get(key)?.sha256;
+  }
+
+  /** Whether an event with these bytes was found in conflict before; it is from now on. */
+  #isParked(key: string, sha256: string): boolean {
+    const conflict = JSON.stringify([key, sha256]);
+    if (this.#conflicts.has(conflict) || this.#options.warehouse.idConflicts.has(conflict)) {
+      return true;
+    }
+    this.#conflicts.add(conflict);
+    return false;
+  }
+
+  async #decodeIds(ids: EncodedIds): Promise<readonly StagedId[]> {
     const chunks: Uint8Array[] = [];
     for await (const chunk of ids.read()) chunks.push(chunk);
-    return decodeRows(Buffer.concat(chunks).toString());
+    const { source } = this.#request.claim;
+    return decodeRows(Buffer.concat(chunks).toString()).map(([id, sha256, ordinal]) => ({
+      key: JSON.stringify([source, id]),
+      sha256: sha256 ?? '',
+      ordinal: Number(ordinal),
+    }));
   }
 
   async newestLoaded(lane: string): Promise<Position | null> {
@@ -190,6 +232,7 @@ export class MemoryLoad implements LoadTransaction {
     }
     const seenAt = Date.now();
     for (const [key, sha256] of this.#ids) warehouse.eventIds.set(key, { sha256, seenAt });
+    for (const conflict of this.#conflicts) warehouse.idConflicts.set(conflict, seenAt);
     warehouse.addToLedger({ installation, destination, row });
     this.#end();
     if (!warehouse.takeFault()) return;

@@ -25,6 +25,8 @@ export class MemoryWarehouse {
   readonly #ledger: LedgerEntry[] = [];
   /** Hash and time by source and event id. */
   readonly eventIds = new Map<string, { readonly sha256: string; readonly seenAt: number }>();
+  /** Time by event id and hash of those that came with other bytes than the first. */
+  readonly idConflicts = new Map<string, number>();
   #faults: 'fail-after-write'[] = [];
   reachable = true;
 

@@ -40,7 +40,8 @@ const createLedger = `
 export async function prepareLedger(client: pg.ClientBase): Promise<void> {
   const { rows } = await client.query<{ found: boolean }>(
     `SELECT to_regclass('_millrace.ledger_lanes') IS NOT NULL
-        AND to_regclass('_millrace.event_ids') IS NOT NULL AS found`,
+        AND to_regclass('_millrace.event_ids') IS NOT NULL
+        AND to_regclass('_millrace.id_conflicts') IS NOT NULL AS found`,
   );
   if (rows[0]?.found) return;
   await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');

@@ -115,12 +115,13 @@ export class PostgresLoad implements LoadTransaction {
     await this.#guard(() => holdTables(this.#client, mappings));
   }
 
-  async takeIds(ids: EncodedIds): Promise<TakenIds> {
+  async takeIds(ids: EncodedIds, preceded: readonly number[]): Promise<TakenIds> {
     return this.#guard(async () => {
       const stage = await createIdStage(this.#client);
       await this.#copyInto(stage, idColumns, ids.read());
       const resends = this.#request.write === 'append-absent';
-      return takeStagedIds(this.#client, this.#request.claim.source, resends);
+      const { source } = this.#request.claim;
+      return takeStagedIds(this.#client, { source, preceded, resends });
     });
   }
 
@@ -279,7 +280,7 @@ function lockName({ schema, name }: TableName): string {
 }
 
 /** Names the session of a load too: at most 63 bytes. */
-function fenceName({ installation, destination }: LedgerKey, batchId: string): string {
+export function fenceName({ installation, destination }: LedgerKey, batchId: string): string {
   return `millrace-load-${shortHash(JSON.stringify([installation, destination, batchId]))}`;
 }
 

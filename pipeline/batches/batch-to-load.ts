@@ -24,6 +24,8 @@ export interface BatchToLoad {
   readonly failuresBefore: readonly { readonly ordinal: number; readonly child: number }[];
   /** Of a source that may send an event twice. */
   readonly eventIds: EncodedIds | null;
+  /** See `LoadTransaction.takeIds`; none by default. */
+  readonly preceded?: readonly number[];
   /** Events that a person discarded before this batch read them again: they stay out. */
   readonly discarded?: ReadonlySet<number>;
   /** Of events that go into `replace` tables. */

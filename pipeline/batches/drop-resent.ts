@@ -4,21 +4,22 @@ import type { BatchToLoad, LoadCallbacks } from './batch-to-load.ts';
 import { withoutOrdinals } from './without-ordinals.ts';
 
 /** A batch without the events that came before. */
-export interface FreshBatch extends Omit<BatchToLoad, 'eventIds'> {
+export interface FreshBatch extends Omit<BatchToLoad, 'eventIds' | 'preceded'> {
   readonly duplicates: number;
 }
 
 /**
  * Leaves out the events whose ids are taken: the same bytes are a duplicate, whatever became of the
- * first; other bytes are parked as `id-conflict`, unless mapping parked them already.
+ * first; other bytes are parked as `id-conflict`, unless mapping parked them already. Those too are
+ * duplicates when they come once more: there is one record of them.
  */
 export async function dropResent(
   transaction: LoadTransaction,
-  { eventIds, ...batch }: BatchToLoad,
+  { eventIds, preceded = [], ...batch }: BatchToLoad,
   callbacks: LoadCallbacks,
 ): Promise<FreshBatch> {
   if (eventIds === null) return { ...batch, duplicates: 0 };
-  const taken = await transaction.takeIds(eventIds);
+  const taken = await transaction.takeIds(eventIds, preceded);
   const { duplicates, conflicts } = taken;
   if (duplicates.length + conflicts.length === 0) return { ...batch, duplicates: 0 };
   const resent = new Set(duplicates);

@@ -58,6 +58,13 @@ const failed = () =>
       WHERE destination = 'warehouse' ORDER BY event_id, record_id`,
   );
 
+async function duplicates(): Promise<number> {
+  const [counts] = await instance.catalog<{ n: number }>(
+    `SELECT sum(rows_duplicate)::int AS n FROM millrace.deliveries WHERE destination = 'warehouse'`,
+  );
+  return counts?.n ?? 0;
+}
+
 async function retry(kind: string): Promise<void> {
   const groups = await instance.catalog<{ group_id: string }>(
     `SELECT group_id FROM millrace.failure_groups WHERE kind = $1 AND open_count > 0`,
@@ -102,6 +109,16 @@ describe('events that are sent again', () => {
     expect(await rows()).toHaveLength(3);
   });
 
+  test('with the same other bytes once more are duplicates of the parked one', async () => {
+    const before = await duplicates();
+    await post({ id: 'a', n: 100 }, { id: 'a', n: 100 });
+    await settled();
+    await post({ id: 'a', n: 100 });
+    await settled();
+    expect(await failed()).toEqual([{ event_id: 'a', kind: 'id-conflict', state: 'open' }]);
+    expect(await duplicates()).toBe(before + 3);
+  });
+
   test('stay parked when they are retried while the first one stands', async () => {
     await retry('id-conflict');
     expect(await failed()).toEqual([{ event_id: 'a', kind: 'id-conflict', state: 'open' }]);
@@ -112,6 +129,8 @@ describe('events that are sent again', () => {
     await post({ id: 'x', n: 'much' }, { id: 'y', n: 5 });
     await settled();
     await post({ id: 'x', n: 'much' }, { id: 'x', n: 'much' }, { id: 'x', n: 'more' });
+    await settled();
+    await post({ id: 'x', n: 'more' });
     await settled();
     expect((await failed()).filter(({ event_id }) => event_id === 'x')).toEqual([
       { event_id: 'x', kind: 'type-mismatch', state: 'open' },

@@ -1,9 +1,6 @@
-import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect } from 'vitest';
-import { failpoints, type Failpoint } from '../../core/failpoints.ts';
 import { audit } from './audit.ts';
+import { allFailpoints, quietFailpoints, type FailpointMarkers } from './failpoint-markers.ts';
 import { startInstance, type TestInstance } from './instance.ts';
 import { makeOrders } from './orders.ts';
 
@@ -18,7 +15,7 @@ pipelines:
 `;
 
 /** An instance that loads orders, some of them faulty, into two destinations; one refuses large ones. */
-export interface OrdersInstance extends AsyncDisposable {
+export interface OrdersInstance extends FailpointMarkers, AsyncDisposable {
   readonly instance: TestInstance;
   /** Brings another file of orders; nothing is synced by it. */
   addOrders(count: number, newField?: string): Promise<void>;
@@ -26,10 +23,6 @@ export interface OrdersInstance extends AsyncDisposable {
   newestFile(): string;
   /** Syncs until everything is settled. */
   sync(): Promise<void>;
-  /** The worker is to die (or to stand still) at this point, once. */
-  arm(name: Failpoint): Promise<void>;
-  /** Whether the worker came to the armed point. */
-  hasFired(name: Failpoint): boolean;
   /** Fails unless everything that was added is where it must be. */
   audit(options?: { readonly refuses?: boolean }): Promise<void>;
 }
@@ -40,18 +33,15 @@ const ordersWithoutLarge = 300;
 const failedEvents = 5;
 
 export async function startOrders(action: 'exit' | 'stop' = 'exit'): Promise<OrdersInstance> {
-  const names = Object.keys(failpoints);
   const instance = await startInstance({
     config,
     environment: {
       MILLRACE_PATIENCE: '0.05',
       MILLRACE_MAX_BATCH_BYTES: String(200 * 1024),
-      MILLRACE_ALLOW_FAULTS: '1',
-      MILLRACE_FAILPOINTS: names.map((name) => `${name}=${action}`).join(','),
+      ...allFailpoints(action),
     },
   });
-  /** All are armed from the start; this file says that one has fired already. */
-  const marker = (name: string) => join(instance.urls.home, 'failpoints', `${name}.1`);
+  const markers = await quietFailpoints(instance.urls.home);
   const files: string[] = [];
   let nextId = 10;
   const orders: OrdersInstance = {
@@ -66,8 +56,7 @@ export async function startOrders(action: 'exit' | 'stop' = 'exit'): Promise<Ord
     async sync() {
       await instance.json(['sync'], [failedEvents]);
     },
-    arm: (name) => rm(marker(name)),
-    hasFired: (name) => existsSync(marker(name)),
+    ...markers,
     async audit({ refuses = true } = {}) {
       const { destinations, catalogUrl } = instance.urls;
       expect(await instance.catalog('SELECT message FROM millrace.source_holds')).toEqual([]);
@@ -89,8 +78,6 @@ export async function startOrders(action: 'exit' | 'stop' = 'exit'): Promise<Ord
     [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose](),
   };
   try {
-    await mkdir(join(instance.urls.home, 'failpoints'));
-    for (const name of names) await writeFile(marker(name), '');
     await orders.addOrders(ordersWithoutLarge);
     await orders.sync();
     await instance.warehouse(
