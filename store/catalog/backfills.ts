@@ -76,6 +76,7 @@ export async function planBackfill(catalog: Catalog, plan: BackfillPlan): Promis
     }
     const hold = await readHold(tx, plan.source);
     if (hold) throw new PipelineError('conflict', hold.message);
+    await refuseUnknownStream(tx, plan);
     const twins = await findTwins(tx, plan);
     if (twins.length === 0) throw await nothingToRead(tx, plan);
     await insertRequest(tx, plan);
@@ -149,6 +150,23 @@ async function findTwins(tx: Transaction, plan: BackfillPlan): Promise<readonly 
   );
   return rows;
 }
+
+/** Where a lane holds several streams any name would read all of it, and find nothing. */
+async function refuseUnknownStream(tx: Transaction, { source, stream }: BackfillPlan) {
+  if (stream === null) return;
+  const { rows } = await tx.query<{ stream: string }>(
+    `SELECT stream FROM millrace.mappings WHERE source = $1
+     UNION SELECT stream FROM millrace.batches WHERE source = $1 AND stream IS NOT NULL
+     UNION SELECT stream FROM millrace.failure_groups WHERE source = $1 ORDER BY stream`,
+    [source],
+  );
+  const known = rows.map((row) => row.stream);
+  if (known.includes(stream)) return;
+  const list = known.slice(0, listedStreams).join(', ') || 'none yet';
+  throw new PipelineError('not-found', `${source} has no stream ${stream}: it has ${list}`);
+}
+
+const listedStreams = 20;
 
 async function nothingToRead(tx: Transaction, plan: BackfillPlan): Promise<PipelineError> {
   const { source, stream } = plan;
