@@ -89,17 +89,31 @@ export interface TableRow {
   readonly openFailures: number;
 }
 
-/** Every table that a mapping names, with the rows that settled deliveries brought. */
+/**
+ * Every table that a mapping names, with the rows that settled deliveries brought; of a table that
+ * is replaced those of its newest refresh, and what was retried of it.
+ */
 export async function listTables(db: Queryable): Promise<readonly TableRow[]> {
   const { rows } = await db.query<TableRow>(
     `WITH newest AS (
        SELECT DISTINCT ON (source, stream, destination) source, stream, destination,
-              document -> 'table' ->> 'schema' AS schema, document -> 'table' ->> 'name' AS name
+              document -> 'table' ->> 'schema' AS schema, document -> 'table' ->> 'name' AS name,
+              document ? 'replace' AS replaced
          FROM millrace.mappings ORDER BY source, stream, destination, version DESC),
+     refreshed AS (
+       SELECT DISTINCT ON (n.source, n.stream, n.destination)
+              n.destination, n.schema || '.' || n.name AS table_name, d.settled_at
+         FROM newest n
+         JOIN millrace.batches b ON b.source = n.source AND b.stream = n.stream AND b.whole
+         JOIN millrace.deliveries d ON d.batch_id = b.batch_id AND d.destination = n.destination
+        WHERE n.replaced AND d.state = 'settled'
+        ORDER BY n.source, n.stream, n.destination, b.plan_order DESC),
      loaded AS (
        SELECT d.destination, t.key AS table_name, sum(t.value::bigint) AS rows
-         FROM millrace.deliveries d, jsonb_each_text(d.tables) t
-        WHERE d.state = 'settled' GROUP BY d.destination, t.key),
+         FROM millrace.deliveries d CROSS JOIN jsonb_each_text(d.tables) t
+         LEFT JOIN refreshed r ON r.destination = d.destination AND r.table_name = t.key
+        WHERE d.state = 'settled' AND (r.settled_at IS NULL OR d.settled_at >= r.settled_at)
+        GROUP BY d.destination, t.key),
      failed AS (
        SELECT source, stream, destination, sum(open_count + restreaming_count) AS open
          FROM millrace.failure_groups GROUP BY source, stream, destination)
