@@ -1,7 +1,7 @@
 import { intervalOf } from '../../config/document-shape.ts';
 import type { RevokeAnswer, RotateAnswer, TokenAnswer } from '../../server/contract/tokens.ts';
 import { connect } from '../api.ts';
-import { exitCode } from '../exit-codes.ts';
+import { exitCode, VerbEnd } from '../exit-codes.ts';
 import { printTable } from '../print-table.ts';
 import { printTokens } from '../print-tokens.ts';
 import { printJson, say } from '../print.ts';
@@ -25,7 +25,7 @@ export async function runTokenRotate(
   source: string,
   { json, overlap }: JsonFlag & { readonly overlap: string },
 ): Promise<number> {
-  const overlapMs = overlap === '0' ? 0 : intervalOf(`every ${overlap}`);
+  const overlapMs = readOverlap(overlap);
   const answer = await (await connect()).post<RotateAnswer>(pathOf(source), { overlapMs });
   if (json) printJson(answer);
   else {
@@ -33,6 +33,12 @@ export async function runTokenRotate(
     say(overlapMs === 0 ? 'the tokens before it are void' : `those before it end in ${overlap}`);
   }
   return exitCode.ok;
+}
+
+function readOverlap(text: string): number {
+  if (text === '0') return 0;
+  if (/^[1-9]\d{0,5}[smhd]$/.test(text)) return intervalOf(`every ${text}`);
+  throw new VerbEnd(exitCode.usage, '--overlap takes 0, or a time such as 30m or 24h');
 }
 
 export async function runTokenRevoke(
