@@ -50,6 +50,8 @@ export interface ExtractResult {
   /** Destinations that still want this batch. */
   readonly destinations: readonly string[];
   readonly source: string;
+  /** Nothing is read yet: `load` takes the rows from the source as they are. */
+  readonly road?: 'typed';
 }
 
 export interface SyncSchemaInput extends DeliveryInput {
@@ -58,7 +60,8 @@ export interface SyncSchemaInput extends DeliveryInput {
 }
 
 export interface SyncSchemaResult {
-  readonly outcome: 'ready' | 'waiting' | 'settled' | 'stopped';
+  /** `needs-staging`: the batch left the typed road, it is to be extracted. */
+  readonly outcome: 'ready' | 'waiting' | 'settled' | 'stopped' | 'needs-staging';
   /** Changes made to tables, for people. */
   readonly changes: number;
   /** Where it was asked to: whether pins or tables are others now. */
@@ -92,10 +95,14 @@ export interface LoadInput extends DeliveryInput {
   readonly generation?: number;
   /** Pinning anew changed nothing: a table that still does not fit stops the delivery. */
   readonly lastTry?: boolean;
+  /** On the typed road: there are no load files. */
+  readonly road?: 'typed';
 }
 
 export interface LoadResult {
-  readonly outcome: 'settled' | 'waiting' | 'stopped' | 'pin-outdated' | 'files-lost';
+  /** `needs-staging`: as in `SyncSchemaResult`. */
+  readonly outcome:
+    'settled' | 'waiting' | 'stopped' | 'pin-outdated' | 'files-lost' | 'needs-staging';
   readonly rowsLoaded: number;
   readonly rowsFailed: number;
   /** Why it is not loaded, where a table or the ledger is at fault. */
@@ -184,7 +191,10 @@ export interface MaintainResult {
 export interface Activities {
   /** Cuts what is new in the source into durable batches and names the next ones to run. */
   planBatches(input: PlanInput): Promise<PlanResult>;
-  /** Reads the batch from its source into staging, profiling every event. The first one wins. */
+  /**
+   * Reads the batch from its source into staging, profiling every event. The first one wins. On the
+   * typed road it only says so.
+   */
   extract(input: BatchInput): Promise<ExtractResult>;
   /** Brings the mapping and the tables in step with the batch; pins the versions it will use. */
   syncSchema(input: SyncSchemaInput): Promise<SyncSchemaResult>;

@@ -6,6 +6,7 @@ import {
   type DeliveryRow,
 } from '../store/catalog/batches.ts';
 import { readManifest, type Manifest } from '../store/catalog/extracts.ts';
+import { roadOf } from './choose-road.ts';
 import type { Activities, BatchInput, ExtractResult } from './contract.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { extractBatch } from './extract-batch.ts';
@@ -16,6 +17,9 @@ export function createExtract(dependencies: ActivityDependencies): Activities['e
     const { batch, deliveries } = await readBatch(catalog, batchId);
     const found = await readManifest(catalog, batchId);
     if (found) return describe(batch, found, deliveries);
+    if ((await roadOf(dependencies, batch, deliveries)) === 'typed') {
+      return { ...ofTypedRoad(batch), destinations: pendingOf(deliveries), source: batch.source };
+    }
     const manifest = await extractOrLose(dependencies, batch, deliveries);
     if (manifest === null) return { ...nothing, source: batch.source };
     // As they stand now: another attempt may have found the range gone, or been first.
@@ -52,9 +56,19 @@ function describe(
     events: manifest.events,
     bytes: manifest.eventBytes,
     streams: manifest.profile.slice(0, 5).map(({ stream }) => stream),
-    destinations: deliveries
-      .filter(({ state }) => state === 'pending')
-      .map(({ destination }) => destination),
+    destinations: pendingOf(deliveries),
     source: batch.source,
   };
+}
+
+function pendingOf(deliveries: readonly DeliveryRow[]): readonly string[] {
+  return deliveries
+    .filter(({ state }) => state === 'pending')
+    .map(({ destination }) => destination);
+}
+
+/** How many events it has shows when they are loaded. */
+function ofTypedRoad({ stream, plannedBytes }: BatchRow) {
+  const streams = stream === null ? [] : [stream];
+  return { outcome: 'extracted', road: 'typed', events: 0, bytes: plannedBytes, streams } as const;
 }

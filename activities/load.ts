@@ -1,5 +1,4 @@
-import type { Destination, LedgerRow, LoadRequest, LoadTable } from '../core/destination.ts';
-import type { Mapping } from '../core/mapping.ts';
+import type { Destination, LedgerRow } from '../core/destination.ts';
 import { isPipelineError, must, PipelineError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoints.ts';
 import type { EventFailure, FailedEvent } from '../core/failed-events.ts';
@@ -7,13 +6,12 @@ import type { BatchToLoad, LoadCallbacks, LoadPart } from '../pipeline/batches/b
 import { hashFailures } from '../pipeline/batches/failures-hash.ts';
 import { loadBatch, rehearseBatch } from '../pipeline/batches/load-batch.ts';
 import { adoptFailures } from '../store/catalog/adopt-failures.ts';
-import { readBatch, type BatchRow } from '../store/catalog/batches.ts';
+import { readBatch } from '../store/catalog/batches.ts';
 import { setDeliveryState } from '../store/catalog/deliveries.ts';
 import { noteDestinationUp } from '../store/catalog/destinations.ts';
 import { readManifest, type Manifest } from '../store/catalog/extracts.ts';
 import { noteResentFailures, recordFailures } from '../store/catalog/failures.ts';
 import { stopLane } from '../store/catalog/lanes.ts';
-import { currentMapping, readMapping } from '../store/catalog/mappings.ts';
 import { recordedEvents } from '../store/catalog/settle-backfilled.ts';
 import { newAttempt } from './attempts.ts';
 import { readGenerations } from './generations.ts';
@@ -21,6 +19,9 @@ import type { BackupCheck } from './backup-check.ts';
 import type { Activities, LoadInput, LoadResult } from './contract.ts';
 import type { ActivityDependencies, OpenDestination } from './dependencies.ts';
 import { precededEvents } from './earlier-events.ts';
+import { leaveForStaging, leavesTypedRoad } from './choose-road.ts';
+import { readPinned, toRequest, type Loading } from './load-request.ts';
+import { loadFromSource } from './load-typed.ts';
 import { settleLoaded } from './settle-loaded.ts';
 import { emptyPart, openEncodedRows, openIds, readLoadFiles, readOrdinals } from './load-files.ts';
 import { openExtract } from './open-extract.ts';
@@ -29,11 +30,7 @@ import { shortReason, stopDelivery, stopIfRefused } from './stop-delivery.ts';
 import type { LoadPartFiles } from './threads/block-task.ts';
 import { withDestination } from './with-destination.ts';
 
-interface LoadContext {
-  readonly dependencies: ActivityDependencies;
-  readonly input: LoadInput;
-  readonly batch: BatchRow;
-  readonly pins: Readonly<Record<string, number>>;
+interface LoadContext extends Loading {
   readonly manifest: Manifest;
 }
 
@@ -56,23 +53,55 @@ export function createLoad(
       const { rowsLoaded, rowsFailed } = delivery;
       return { outcome: 'settled', rowsLoaded, rowsFailed };
     }
-    const found = await readManifest(catalog, input.batchId, input.generation);
-    const manifest = must(found, 'the manifest');
-    const context = { dependencies, input, batch, manifest, pins: delivery.pins ?? {} };
+    const loading = { dependencies, input, batch, pins: delivery.pins ?? {} };
+    const road = input.road === 'typed' ? onTypedRoad(loading) : await onStagedRoad(loading);
     try {
       const row = await withDestination(dependencies, input, async (open) => {
         const { source, lane } = batch;
         await backups.beforeLoading({ source, lane, destination: input.destination }, open);
-        return loadOnce(context, open);
+        return road.load(open);
       });
-      if (row === null) return { outcome: 'waiting', rowsLoaded: 0, rowsFailed: 0 };
+      if (row === null) return { outcome: 'waiting', ...nothing };
       // Only what reached it says that it is up; other steps may do without.
       await noteDestinationUp(catalog, input.destination);
       failpoint('before-settle');
-      return await settle(context, row);
+      return await road.settle(row);
     } catch (error) {
-      return await explain(context, error);
+      return await road.explain(error);
     }
+  };
+}
+
+const nothing = { rowsLoaded: 0, rowsFailed: 0 };
+
+/** What differs between the roads. */
+interface LoadRoad {
+  load(destination: OpenDestination): Promise<LedgerRow>;
+  settle(row: LedgerRow): Promise<LoadResult>;
+  /** Answers that the workflow acts on; everything else is repeated by Temporal. */
+  explain(error: unknown): Promise<LoadResult>;
+}
+
+async function onStagedRoad(loading: Loading): Promise<LoadRoad> {
+  const { dependencies, input } = loading;
+  const found = await readManifest(dependencies.catalog, input.batchId, input.generation);
+  const context = { ...loading, manifest: must(found, 'the manifest') };
+  return {
+    load: (open) => loadOnce(context, open),
+    settle: (row) => settle(context, row),
+    explain: (error) => explain(loading, error),
+  };
+}
+
+function onTypedRoad(loading: Loading): LoadRoad {
+  const { dependencies, input } = loading;
+  return {
+    load: (open) => loadFromSource(loading, open),
+    settle: (row) => settleLoaded(dependencies, input, row),
+    async explain(error) {
+      if (!leavesTypedRoad(error)) return explain(loading, error);
+      return { ...(await leaveForStaging(dependencies, input, error)), ...nothing };
+    },
   };
 }
 
@@ -145,7 +174,11 @@ async function openBatch(context: LoadContext): Promise<OpenBatch> {
   return {
     loadAttempt,
     batch: {
-      request: toRequest(context, parts, loadAttempt),
+      request: toRequest(
+        context,
+        parts.map(({ rows }) => rows.mapping),
+        { loadAttempt, extractSha256: context.manifest.sha256 },
+      ),
       parts,
       failuresBefore: await readFailedPlaces(staging, files),
       eventIds: files.idsFile && openIds(staging, files.idsFile),
@@ -190,51 +223,6 @@ async function openParts(
   return parts.flat();
 }
 
-async function readPinned({ dependencies, input, batch, pins }: LoadContext, stream: string) {
-  const { catalog } = dependencies;
-  const version = must(pins[stream], 'the pinned version');
-  const key = { source: batch.source, stream, destination: input.destination, version };
-  const mapping = await readMapping(catalog, key);
-  const laterColumns = async () => columnsBeyond(mapping, await currentMapping(catalog, key));
-  return { mapping, laterColumns };
-}
-
-function toRequest(
-  { dependencies, batch, input, manifest, pins }: LoadContext,
-  parts: readonly LoadPart[],
-  loadAttempt: string,
-): LoadRequest {
-  const { batchId, source, lane, from, to } = batch;
-  const write = batch.run === 'live' ? 'append' : 'append-absent';
-  return {
-    claim: {
-      batchId,
-      source,
-      lane,
-      from,
-      to,
-      extractSha256: manifest.sha256,
-      mapAttempt: input.mapAttempt,
-      loadAttempt,
-      mappingVersions: pins,
-    },
-    tables: parts.map(({ rows }) => toTable(rows.mapping, write)),
-    write,
-    fenceTimeoutMs: dependencies.settings.fenceTimeoutMs,
-    signal: dependencies.signal(),
-  };
-}
-
-function toTable({ table, merge, replace }: Mapping, write: LoadRequest['write']): LoadTable {
-  const compares = merge !== undefined || replace === true || write === 'append-absent';
-  return { ...table, alone: compares };
-}
-
-function columnsBeyond({ columns }: Mapping, newest: Mapping | null): readonly string[] {
-  const known = new Set(columns.map(({ column }) => column));
-  return (newest?.columns ?? []).map(({ column }) => column).filter((name) => !known.has(name));
-}
-
 /** Refused rows are known by ordinal; their bytes come from the extract. */
 async function withRecords(
   { dependencies, batch, manifest, pins }: LoadContext,
@@ -248,12 +236,10 @@ async function withRecords(
   });
 }
 
-/** Answers that the workflow acts on; everything else is repeated by Temporal. */
 async function explain(
-  { dependencies, input, batch }: LoadContext,
+  { dependencies, input, batch }: Loading,
   error: unknown,
 ): Promise<LoadResult> {
-  const nothing = { rowsLoaded: 0, rowsFailed: 0 };
   if (isPipelineError(error, 'extract-lost')) return { outcome: 'files-lost', ...nothing };
   // The delivery stays open: it goes on after recover.
   if (isPipelineError(error, 'backup-mismatch')) return { outcome: 'stopped', ...nothing };

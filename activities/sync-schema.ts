@@ -1,6 +1,7 @@
 import type { Mapping, StreamProfile, WriteRule } from '../core/mapping.ts';
 import { must, PipelineError } from '../core/errors.ts';
 import type { ImportedSchema } from '../core/source.ts';
+import { misfitOf, profileOf } from '../pipeline/batches/choose-road.ts';
 import { planMapping } from '../pipeline/mapping/plan-mapping.ts';
 import { assignTableName, schemaNameOf } from '../pipeline/mapping/names.ts';
 import { writeRuleOf } from '../pipeline/mapping/write-rule.ts';
@@ -16,6 +17,7 @@ import {
   logDdl,
   readMapping,
 } from '../store/catalog/mappings.ts';
+import { leaveForStaging, leavesTypedRoad } from './choose-road.ts';
 import type { Activities, SyncSchemaInput, SyncSchemaResult } from './contract.ts';
 import type { ActivityDependencies, OpenDestination } from './dependencies.ts';
 import { stopIfRefused } from './stop-delivery.ts';
@@ -26,6 +28,8 @@ interface Context {
   readonly batch: BatchRow;
   readonly delivery: DeliveryRow;
   readonly profile: readonly StreamProfile[];
+  /** On the typed road: the profile is made of it. */
+  readonly declared: ImportedSchema | null;
   readonly destination: OpenDestination;
 }
 
@@ -36,16 +40,45 @@ export function createSyncSchema(dependencies: ActivityDependencies): Activities
     const { batch, deliveries } = await readBatch(catalog, input.batchId);
     const delivery = must(deliveries.find(({ destination }) => destination === input.destination));
     if (delivery.state === 'settled') return { outcome: 'settled', changes: 0 };
-    const { profile } = must(await readManifest(catalog, input.batchId), 'the manifest');
     try {
+      const seen = await look(dependencies, batch);
+      if (seen === null) return { outcome: 'needs-staging', changes: 0 };
       const result = await withDestination(dependencies, input, (destination) =>
-        bringInStep({ dependencies, batch, delivery, profile, destination }, input.renew, applied),
+        bringInStep({ dependencies, batch, delivery, ...seen, destination }, input.renew, applied),
       );
       return result ?? { outcome: 'waiting', changes: 0 };
     } catch (error) {
-      return { ...(await stopIfRefused(dependencies, input, error)), changes: 0 };
+      return { ...(await explain(dependencies, batch, { input, error })), changes: 0 };
     }
   };
+}
+
+/**
+ * What the records of a batch look like; on the typed road, what the source says of them. Null: the
+ * batch has left that road meanwhile and was not extracted.
+ */
+async function look(
+  dependencies: ActivityDependencies,
+  { batchId, source, stream, road }: BatchRow,
+): Promise<Pick<Context, 'profile' | 'declared'> | null> {
+  const { catalog, configuration, openSource, signal } = dependencies;
+  if (road !== 'typed' || stream === null) {
+    const manifest = await readManifest(catalog, batchId);
+    return manifest && { profile: manifest.profile, declared: null };
+  }
+  await using open = await openSource(await configuration.source(source));
+  const declared = must(await open.importSchema?.(stream, signal()), 'the schema');
+  return { profile: [profileOf(declared)], declared };
+}
+
+async function explain(
+  dependencies: ActivityDependencies,
+  batch: BatchRow,
+  { input, error }: { readonly input: SyncSchemaInput; readonly error: unknown },
+): Promise<Pick<SyncSchemaResult, 'outcome' | 'message'>> {
+  return batch.road === 'typed' && leavesTypedRoad(error)
+    ? leaveForStaging(dependencies, batch, error)
+    : stopIfRefused(dependencies, input, error);
 }
 
 async function bringInStep(
@@ -55,6 +88,7 @@ async function bringInStep(
 ): Promise<SyncSchemaResult> {
   const { pins } = context.delivery;
   const mappings = await chooseMappings(context, renew);
+  assertFits(context, mappings);
   const changes = await applyMappings(context, mappings, { applied, force: renew });
   if (pins === null || renew) await pin(context, mappings);
   if (!renew) return { outcome: 'ready', changes };
@@ -88,13 +122,22 @@ async function chooseMappings(context: Context, renew: boolean): Promise<readonl
   });
 }
 
+/** @throws PipelineError `needs-staging` where the rows are not what the mapping wants */
+function assertFits({ declared }: Context, mappings: readonly Mapping[]): void {
+  const [mapping] = mappings;
+  const misfit = declared && mapping && misfitOf(mapping, declared);
+  if (misfit) throw new PipelineError('needs-staging', misfit);
+}
+
 /** What the source declares of the streams that are seen for the first time, where it does so. */
 async function importSchemas({
   dependencies,
   batch,
   delivery,
   profile,
+  declared,
 }: Context): Promise<ReadonlyMap<string, ImportedSchema>> {
+  if (declared) return new Map([[declared.stream, declared]]);
   const { catalog, configuration, openSource, signal } = dependencies;
   const { destination } = delivery;
   const known = await currentMappings(catalog, { source: batch.source, destination });

@@ -6,6 +6,7 @@ import { runHttpBatch, runHttpSingle } from './http-case.ts';
 import { runJsonCase } from './json-case.ts';
 import { describeCommit, describeMachine, type Machine } from './machine.ts';
 import { type BenchOptions, readOptions, usage, UsageError } from './options.ts';
+import { runTypedCase } from './typed-case.ts';
 
 export interface BenchResult {
   readonly date: string;
@@ -18,6 +19,7 @@ type Case = (options: BenchOptions, console: BenchConsole) => Promise<CaseResult
 
 const cases: Readonly<Record<string, Case>> = {
   json: runJsonCase,
+  typed: runTypedCase,
   'http-single': runHttpSingle,
   'http-batch': runHttpBatch,
   freshness: runFreshness,

@@ -102,6 +102,19 @@ export interface TakenIds {
   readonly conflicts: readonly number[];
 }
 
+/**
+ * Bytes of whole rows that one kind of system writes and another takes in without looking at them
+ * between: `postgres-text` is COPY's text format in UTF-8.
+ */
+export type CopyFormat = 'postgres-text';
+
+/** The rows of one table in one batch as its source writes them. */
+export interface CopiedRows extends Pick<EncodedRows, 'mapping' | 'laterColumns'> {
+  readonly format: CopyFormat;
+  /** Read once. Answers, at the end, how many rows there were. */
+  read(): AsyncGenerator<Uint8Array, number>;
+}
+
 export type CopyResult =
   | {
       readonly ok: true;
@@ -159,6 +172,11 @@ export interface LoadTransaction extends AsyncDisposable {
    * error: nothing of this call stays, the transaction goes on.
    */
   copy(rows: EncodedRows, from: number, to: number): Promise<CopyResult>;
+  /**
+   * Inserts rows like `copy`, in one go and in a format that the module of this destination
+   * declares (`copyFormats`). What it refuses is an answer; then this transaction is to be disposed.
+   */
+  pipe?(rows: CopiedRows): Promise<CopyResult>;
   /** Completes the ledger row and returns it as it will stand. */
   conclude(counts: LedgerCounts): Promise<LedgerRow>;
   /** Makes all of it durable and visible at once. An error here may mean either: ask the ledger. */

@@ -111,6 +111,10 @@ export const systemFailures = {
     advice:
       'Nothing while the mapping is pinned anew; if that ends: mend column or mapping, run sync.',
   },
+  'needs-staging': {
+    action: 'retry',
+    advice: 'Nothing: the batch is read again through staging, where each row is looked at.',
+  },
   'schema-rejected': {
     action: 'stop',
     advice: 'The warehouse refused it; grant the right, or mend the table; then run sync.',

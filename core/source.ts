@@ -1,3 +1,5 @@
+import type { CopyFormat } from './destination.ts';
+import type { Mapping } from './mapping.ts';
 import type { Position, PositionRange } from './positions.ts';
 import type { RecordBlock, RecordLimits } from './records.ts';
 import type { FieldPath, FieldType } from './field-types.ts';
@@ -69,6 +71,14 @@ export interface ReadContext {
   readonly limits: RecordLimits;
   /** The range belongs to this lane, whose memo was stored with the plan of this range. */
   readonly lane: { readonly name: string; readonly memo: string };
+}
+
+/** How the rows of a range are to be written for the table of a destination. */
+export interface CopyContext extends Omit<ReadContext, 'limits'> {
+  readonly format: CopyFormat;
+  readonly mapping: Mapping;
+  /** Goes into `_batch_id`. */
+  readonly batchId: string;
 }
 
 export interface ImportedField {
@@ -154,6 +164,16 @@ export interface ReplayableSource extends AsyncDisposable {
    * @throws PipelineError `position-corrupt` or `invalid-request`, saying what it understands
    */
   window?(lane: KnownLane, asked: AskedWindow, signal: AbortSignal): Promise<PositionWindow>;
+
+  /**
+   * The rows of one range as bytes that go into the table of a mapping as they are: the columns of
+   * `rowColumns`, event ids and versions like those of `read`, in any order. Answers, at the end,
+   * how many rows. Where its module declares `copyFormats`; any of them may be asked for.
+   * @throws PipelineError `needs-staging` where a row would not become the same as on the staged
+   *   road (a value that goes to review, a column of another type): then `read` is to tell them
+   *   apart. `source-unavailable`; `extract-lost` when the range is no longer there.
+   */
+  copyRows?(range: PositionRange, context: CopyContext): AsyncGenerator<Uint8Array, number>;
 
   /** The declared schema, where `capabilities.importsSchema`. */
   importSchema?(schemaId: string, signal: AbortSignal): Promise<ImportedSchema>;

@@ -21,7 +21,7 @@ const fruitlessRenewals = 2;
 interface DeliveryOutcome extends Pick<LoadResult, 'rowsLoaded' | 'rowsFailed'> {
   readonly message?: string | undefined;
   readonly destination: string;
-  readonly outcome: 'settled' | 'waiting' | 'stopped';
+  readonly outcome: 'settled' | 'waiting' | 'stopped' | 'needs-staging';
 }
 
 /**
@@ -30,6 +30,14 @@ interface DeliveryOutcome extends Pick<LoadResult, 'rowsLoaded' | 'rowsFailed'> 
  * ledger, not this workflow, decides what is loaded.
  */
 export async function processBatch(input: ProcessBatchInput): Promise<BatchOutcome> {
+  for (;;) {
+    const outcome = await takeRoad(input);
+    if (outcome !== 'needs-staging') return outcome;
+  }
+}
+
+/** From the extract to the end; or as far as the typed road goes with this batch. */
+async function takeRoad(input: ProcessBatchInput): Promise<BatchOutcome | 'needs-staging'> {
   const { batchId } = input;
   setCurrentDetails('extracting');
   const extracted = await extract.executeWithOptions(
@@ -48,6 +56,7 @@ export async function processBatch(input: ProcessBatchInput): Promise<BatchOutco
   const deliveries = await Promise.all(
     destinations.map((destination) => deliver(batchId, destination, extracted, progress)),
   );
+  if (deliveries.some(({ outcome }) => outcome === 'needs-staging')) return 'needs-staging';
   say(summarize(extracted, deliveries));
   const outcome = total(deliveries);
   if (outcome.rowsFailed > 0) {
@@ -96,13 +105,8 @@ async function deliver(
     if (outcome !== 'ready') return unloaded(destination, { outcome, message }, note);
     if (renew) fruitless = schema.renewed === false ? fruitless + 1 : 0;
     const lastTry = fruitless >= fruitlessRenewals;
-    const loaded = await mapAndLoad({
-      batchId,
-      destination,
-      lastTry,
-      before: before?.outcome,
-      note,
-    });
+    const step = { batchId, destination, lastTry, before: before?.outcome, note };
+    const loaded = await loadBy(extracted.road, step);
     if (loaded.outcome !== 'pin-outdated' && loaded.outcome !== 'files-lost') {
       return { ...loaded, outcome: loaded.outcome, destination };
     }
@@ -121,6 +125,10 @@ interface LoadStep {
   /** Of the round before this one. */
   readonly before: LoadResult['outcome'] | undefined;
   readonly note: (what: string) => void;
+}
+
+function loadBy(road: ExtractResult['road'], step: LoadStep): Promise<LoadResult> {
+  return road === 'typed' ? loadTyped(step) : mapAndLoad(step);
 }
 
 async function mapAndLoad(step: LoadStep): Promise<LoadResult> {
@@ -147,9 +155,32 @@ async function mapAndLoad(step: LoadStep): Promise<LoadResult> {
       },
     ],
   );
-  const { rowsLoaded, rowsFailed } = loaded;
-  note(loaded.message ?? `${loaded.outcome}: ${rowsLoaded} rows, ${rowsFailed} failed events`);
+  noteLoaded(loaded, note);
   return loaded;
+}
+
+async function loadTyped({ batchId, destination, lastTry, note }: LoadStep): Promise<LoadResult> {
+  note('loading from the source');
+  const nothingMapped = { mapAttempt: '', loadManifest: '' };
+  const loaded = await load.executeWithOptions(
+    { summary: `copy the range from its source into ${destination}` },
+    [
+      {
+        batchId,
+        destination,
+        ...nothingMapped,
+        road: 'typed',
+        ...(lastTry && { lastTry }),
+      },
+    ],
+  );
+  noteLoaded(loaded, note);
+  return loaded;
+}
+
+function noteLoaded(loaded: LoadResult, note: LoadStep['note']): void {
+  const { outcome, message, rowsLoaded, rowsFailed } = loaded;
+  note(message ?? `${outcome}: ${rowsLoaded} rows, ${rowsFailed} failed events`);
 }
 
 function unloaded(
@@ -161,8 +192,9 @@ function unloaded(
   return { destination, outcome, message, rowsLoaded: 0, rowsFailed: 0 };
 }
 
-function describe({ source, streams, events }: ExtractResult): string {
-  return `**${source}** · ${streams.slice(0, 5).join(', ')} · ${events} events`;
+function describe({ source, streams, events, road }: ExtractResult): string {
+  const size = road === 'typed' ? 'as its source has it' : `${events} events`;
+  return `**${source}** · ${streams.slice(0, 5).join(', ')} · ${size}`;
 }
 
 function summarize(extracted: ExtractResult, deliveries: readonly DeliveryOutcome[]): string {

@@ -1,5 +1,5 @@
 import type { ZodType } from 'zod';
-import type { Destination } from '../../core/destination.ts';
+import type { CopyFormat, Destination } from '../../core/destination.ts';
 import type { IntakeReader, IntakeRules } from '../../core/intake.ts';
 import type { NamingRule, RowEncoding } from '../../core/mapping.ts';
 import type { ReplayableSource } from '../../core/source.ts';
@@ -28,6 +28,8 @@ export interface SourceModule<Settings = unknown> {
   readonly mayResend?: boolean;
   /** What was planned stays as it is until it is settled: it is its own extract. */
   readonly keepsRanges?: boolean;
+  /** Formats in which `copyRows` writes whole rows for a destination that takes them. */
+  readonly copyFormats?: readonly CopyFormat[];
   /** Events are posted to it: how requests are treated. */
   intakeRules?(settings: Settings, source: string): IntakeRules;
   /** @throws PipelineError `invalid-config`, `source-unavailable` */
@@ -48,6 +50,8 @@ export interface DestinationModule<Settings = unknown> {
   readonly settings: SettingsSchema<Settings>;
   readonly naming: NamingRule;
   readonly encoding: RowEncoding;
+  /** Formats that `pipe` takes. */
+  readonly copyFormats?: readonly CopyFormat[];
   /** @throws PipelineError `invalid-config` when nothing says where it is */
   open(settings: Settings, context: DestinationContext): Promise<Destination>;
   /**

@@ -90,6 +90,12 @@ export function takesUnchanged(type: FieldType, standing: string): boolean {
   return takers[type].includes(name + zone) && (!form?.[2] || isWideEnough(type, form));
 }
 
+/** Whether a column that `takesUnchanged` also makes the same of a value whatever form it is written in. */
+export function takesAnyForm(type: FieldType, standing: string): boolean {
+  const name = typeForm.exec(standing)?.[1] ?? '';
+  return type === 'text' || !(standing === 'public.citext' || textTypes.has(name));
+}
+
 /** Of types with a precision: numeric rounds what has more digits behind the point, times too. */
 function isWideEnough(
   type: FieldType,

@@ -10,6 +10,7 @@ export const postgresDestination: DestinationModule<PostgresSettings> = {
   settings: postgresSettings,
   naming: postgresNaming,
   encoding: copyTextEncoding,
+  copyFormats: ['postgres-text'],
   placeOf,
   async open(settings, { name, installation, defaultUrl }) {
     const url = requireUrl(settings, name, defaultUrl);
@@ -20,5 +21,6 @@ export const postgresDestination: DestinationModule<PostgresSettings> = {
 
 export const postgresSource: SourceModule<PostgresSourceSettings> = {
   settings: postgresSourceSettings,
+  copyFormats: ['postgres-text'],
   open: async (settings, { name }) => new PostgresSource(name, settings),
 };

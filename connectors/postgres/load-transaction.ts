@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type {
+  CopiedRows,
   CopyResult,
   EncodedIds,
   EncodedRows,
@@ -29,7 +30,8 @@ import {
 } from './ledger.ts';
 import { mergeStatement } from './merge-rows.ts';
 import { describeTable } from './schema.ts';
-import { holdTables } from './table-shape.ts';
+import { countRows } from './sent-rows.ts';
+import { findConverted, holdTables } from './table-shape.ts';
 import { quoteLiteral, quoteName, quoteTable } from './sql-names.ts';
 
 const fencePollMs = 100;
@@ -138,20 +140,27 @@ export class PostgresLoad implements LoadTransaction {
   async copy(rows: EncodedRows, from: number, to: number): Promise<CopyResult> {
     await this.#query('SAVEPOINT part');
     try {
-      const loaded = await this.#insert(rows, from, to);
+      const { loaded } = await this.#insert(rows, rows.read(from, to));
       await this.#query('RELEASE SAVEPOINT part');
-      const left = to - from - loaded;
-      const merged = rows.mapping.merge !== undefined;
-      const [duplicate, superseded] = merged ? [0, left] : [left, 0];
-      return { ok: true, loaded, duplicate, superseded };
+      return countResult(rows.mapping, { received: to - from, loaded });
     } catch (error) {
-      const sqlState = sqlStateOf(error);
-      if (sqlState === undefined || sqlState.startsWith('42') || isInfrastructure(error)) {
-        throw this.#translate(error);
-      }
+      const refusal = this.#toRefusal(error, from);
       // Released too: savepoints that stay would lie one in the other, thousands deep.
       await this.#query('ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part');
-      return toRefusal(error, from);
+      return refusal;
+    }
+  }
+
+  async pipe(rows: CopiedRows): Promise<CopyResult> {
+    const misfit = await this.#guard(() => findConverted(this.#client, rows.mapping));
+    if (misfit !== null) return { ok: false, sqlState: '42804', message: misfit };
+    const sent = countRows(rows);
+    try {
+      const { received, loaded } = await this.#insert(rows, sent.read());
+      sent.assertAll(received);
+      return countResult(rows.mapping, { received, loaded });
+    } catch (error) {
+      return this.#toRefusal(error, 0);
     }
   }
 
@@ -191,31 +200,47 @@ export class PostgresLoad implements LoadTransaction {
     );
   }
 
-  async #insert(rows: EncodedRows, from: number, to: number): Promise<number> {
+  async #insert(
+    rows: Pick<EncodedRows, 'mapping' | 'laterColumns'>,
+    content: AsyncIterable<Uint8Array>,
+  ): Promise<CopyCount> {
     const { mapping } = rows;
     const columns = rowColumns(mapping).map(quoteName).join(', ');
     if (this.#request.write === 'append' && !mapping.merge) {
-      return this.#copyInto(quoteTable(mapping.table), columns, rows.read(from, to));
+      const loaded = await this.#copyInto(quoteTable(mapping.table), columns, content);
+      return { received: loaded, loaded };
     }
     const stage = await this.#createStage(mapping.table);
-    await this.#copyInto(stage, columns, rows.read(from, to));
-    if (mapping.merge) return this.#merge(rows, stage);
+    const received = await this.#copyInto(stage, columns, content);
+    if (mapping.merge) return { received, loaded: await this.#merge(rows, stage) };
     const { rowCount } = await this.#client.query(
       `INSERT INTO ${quoteTable(mapping.table)} (${columns})
        SELECT ${columns} FROM ${stage} AS staged
         WHERE NOT EXISTS (SELECT FROM ${quoteTable(mapping.table)} AS present
                            WHERE present._event_id = staged._event_id)`,
     );
-    return rowCount ?? 0;
+    return { received, loaded: rowCount ?? 0 };
   }
 
-  async #merge(rows: EncodedRows, stage: string): Promise<number> {
+  async #merge(
+    rows: Pick<EncodedRows, 'mapping' | 'laterColumns'>,
+    stage: string,
+  ): Promise<number> {
     const { mapping } = rows;
     const standing = (await describeTable(this.#client, mapping.table)) ?? [];
     const later = new Set(await rows.laterColumns());
     const cleared = standing.map(({ column }) => column).filter((column) => later.has(column));
     const { rowCount } = await this.#client.query(mergeStatement({ stage, mapping, cleared }));
     return rowCount ?? 0;
+  }
+
+  /** @throws what is not the fault of a row */
+  #toRefusal(error: unknown, firstRow: number): Extract<CopyResult, { ok: false }> {
+    const sqlState = sqlStateOf(error);
+    if (sqlState === undefined || sqlState.startsWith('42') || isInfrastructure(error)) {
+      throw this.#translate(error);
+    }
+    return toRefusal(error, firstRow);
   }
 
   /** An empty temporary table of the same shape, gone with the transaction. */
@@ -258,6 +283,17 @@ export class PostgresLoad implements LoadTransaction {
       ? this.#request.signal.reason
       : toDestinationError(error, this.#place);
   }
+}
+
+interface CopyCount {
+  readonly received: number;
+  readonly loaded: number;
+}
+
+function countResult({ merge }: Mapping, { received, loaded }: CopyCount): CopyResult {
+  const left = received - loaded;
+  const [duplicate, superseded] = merge ? [0, left] : [left, 0];
+  return { ok: true, loaded, duplicate, superseded };
 }
 
 async function* announceMiddle(content: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {

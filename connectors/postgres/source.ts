@@ -1,10 +1,10 @@
-import type { PoolClient } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import { toFieldPath } from '../../core/field-types.ts';
 import { isPipelineError } from '../../core/errors.ts';
 import type { Position, PositionRange } from '../../core/positions.ts';
 import type { RecordBlock } from '../../core/records.ts';
 import type {
+  CopyContext,
   ImportedSchema,
   KnownLane,
   LanePlan,
@@ -16,7 +16,7 @@ import type {
 import { PostgresConnections } from './connection.ts';
 import { BlockBuilder, type RowLabels } from './source/blocks.ts';
 import { checkTables, notesOf } from './source/check.ts';
-import { fieldTypeOf } from './source/columns.ts';
+import { fieldsOf } from './source/columns.ts';
 import { readCopyRows } from './source/copy-rows.ts';
 import {
   betweenSql,
@@ -26,9 +26,10 @@ import {
   parseCursor,
   parseGeneration,
 } from './source/cursor.ts';
-import { sourceWords, toLaneFault, toReadFault, wrong } from './source/faults.ts';
+import { sourceWords, toCopyFault, toLaneFault, toReadFault, wrong } from './source/faults.ts';
 import { planFollowed } from './source/plan-followed.ts';
 import { beginReading, isFollowed, lockShape, probe, selectRows } from './source/rows-sql.ts';
+import { openSession, queryOn } from './source/session.ts';
 import type { PostgresSourceSettings } from './source/settings.ts';
 import {
   describeTable,
@@ -39,6 +40,8 @@ import {
   type SourceTable,
   type TableShape,
 } from './source/tables.ts';
+import { selectWholeRows } from './source/whole-rows-sql.ts';
+import { requireWhole } from './source/whole-shape.ts';
 
 const maxConnections = 4;
 
@@ -112,6 +115,16 @@ export class PostgresSource implements ReplayableSource {
     }
   }
 
+  async *copyRows(range: PositionRange, context: CopyContext): AsyncGenerator<Uint8Array, number> {
+    context.signal.throwIfAborted();
+    const lane = context.lane.name;
+    try {
+      return yield* this.#copyWhole(range, context);
+    } catch (error) {
+      throw toCopyFault(error, lane);
+    }
+  }
+
   async holds(
     _range: PositionRange,
     { lane, signal }: Omit<ReadContext, 'limits'>,
@@ -134,10 +147,7 @@ export class PostgresSource implements ReplayableSource {
     const { columns, key, cursor } = await describeTable(query, table);
     return {
       stream: schemaId,
-      fields: columns.map((column) => ({
-        path: toFieldPath([column.name]),
-        type: fieldTypeOf(column),
-      })),
+      fields: fieldsOf(columns),
       ...(key.length > 0 && { key: key.map((name) => toFieldPath([name])) }),
       ...(cursor === undefined && { whole: true }),
     };
@@ -183,33 +193,41 @@ export class PostgresSource implements ReplayableSource {
   }
 
   async *#copy(range: PositionRange, { lane, limits, signal }: ReadContext) {
-    const { client, lease } = await this.#connections.connect(signal);
-    let finished = false;
     try {
-      await client.query(beginReading);
-      const shape = await this.#lock(queryOn(client), lane.name);
+      await using session = await openSession(this.#connections, signal);
+      const shape = await this.#lock(session.query, lane.name);
       const rows = selectRows(shape, conditionOf(shape, range));
       const builder = new BlockBuilder(this.#labels(shape, range), limits);
-      const stream = client.query(copyTo(`COPY (${rows}) TO STDOUT (FORMAT binary)`));
+      const stream = session.client.query(copyTo(`COPY (${rows}) TO STDOUT (FORMAT binary)`));
       const found = readCopyRows(stream as AsyncIterable<Uint8Array>);
       for await (const some of found) yield* builder.add(some);
-      await client.query('COMMIT');
-      finished = true;
+      await session.finish();
       yield* builder.flush();
     } catch (error) {
       throw signal.aborted ? signal.reason : sourceWords.toError(error, this.#connections.place);
-    } finally {
-      lease.broken ||= !finished; // whoever stops early leaves rows on the way
-      lease.release();
     }
   }
-}
 
-function queryOn(client: PoolClient): Query {
-  return async <Row extends Record<string, unknown>>(
-    sql: string,
-    values: readonly unknown[] = [],
-  ) => (await client.query<Row>(sql, [...values])).rows;
+  async *#copyWhole(
+    range: PositionRange,
+    { lane, mapping, batchId, signal }: CopyContext,
+  ): AsyncGenerator<Uint8Array, number> {
+    try {
+      await using session = await openSession(this.#connections, signal);
+      const shape = await this.#lock(session.query, lane.name);
+      requireWhole(shape, mapping);
+      const { idPrefix } = this.#labels(shape, range);
+      const condition = conditionOf(shape, range);
+      const rows = selectWholeRows({ shape, condition, mapping, batchId, idPrefix, to: range.to });
+      const sql = `COPY (${rows}) TO STDOUT (FORMAT text, ENCODING 'UTF8')`;
+      const stream = session.client.query(copyTo(sql));
+      yield* stream as AsyncIterable<Uint8Array>;
+      await session.finish();
+      return stream.rowCount;
+    } catch (error) {
+      throw signal.aborted ? signal.reason : sourceWords.toError(error, this.#connections.place);
+    }
+  }
 }
 
 /** One range: the next generation, however often it is asked. */

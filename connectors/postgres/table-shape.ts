@@ -8,7 +8,7 @@ import {
   type Mapping,
   type TableName,
 } from '../../core/mapping.ts';
-import { takesUnchanged } from './column-types.ts';
+import { takesAnyForm, takesUnchanged } from './column-types.ts';
 import { quoteTable } from './sql-names.ts';
 
 interface StandingColumn {
@@ -35,11 +35,32 @@ export async function holdTables(
     client,
     mappings.map(({ table }) => table),
   );
-  for (const mapping of mappings) {
-    const { schema, name } = mapping.table;
-    const own = columns.filter((column) => column.schema === schema && column.table === name);
-    assertFits(mapping, new Map(own.map(({ column, type }) => [column, type])));
-  }
+  for (const mapping of mappings) assertFits(mapping, ownTypes(mapping, columns));
+}
+
+/**
+ * What keeps rows that no one looks at out of a table: a column that takes them in another form
+ * than the one in which values are written there otherwise. Null: nothing.
+ */
+export async function findConverted(
+  client: pg.ClientBase,
+  mapping: Mapping,
+): Promise<string | null> {
+  const standing = ownTypes(mapping, await readColumns(client, [mapping.table]));
+  const found = writtenColumns(mapping).find(
+    ({ column, type }) => !takesAnyForm(type, standing.get(column) ?? ''),
+  );
+  if (found === undefined) return null;
+  const { schema, name } = mapping.table;
+  return `column ${found.column} of ${schema}.${name} is ${standing.get(found.column)}: it keeps ${found.type} as text`;
+}
+
+function ownTypes(
+  { table: { schema, name } }: Mapping,
+  columns: readonly StandingColumn[],
+): ReadonlyMap<string, string> {
+  const own = columns.filter((column) => column.schema === schema && column.table === name);
+  return new Map(own.map(({ column, type }) => [column, type]));
 }
 
 async function readColumns(

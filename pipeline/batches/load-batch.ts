@@ -1,10 +1,4 @@
-import type {
-  Destination,
-  LedgerRow,
-  LoadRequest,
-  LoadTransaction,
-} from '../../core/destination.ts';
-import { PipelineError } from '../../core/errors.ts';
+import type { Destination, LedgerRow, LoadTransaction } from '../../core/destination.ts';
 import type { EventFailure } from '../../core/failed-events.ts';
 import { failpoint } from '../../core/failpoints.ts';
 import type { DataFailureKind } from '../../core/failures.ts';
@@ -15,6 +9,7 @@ import { dropDiscarded } from './drop-discarded.ts';
 import { dropOvertaken, type CurrentBatch } from './drop-overtaken.ts';
 import { dropResent } from './drop-resent.ts';
 import { copyIsolating, type RefusedRow } from './isolate-rows.ts';
+import { sameContent } from './same-content.ts';
 
 /**
  * Loads all tables of a batch in one transaction, once: fence, locks, ledger row, shape of
@@ -63,18 +58,6 @@ export async function rehearseBatch(
     if (failures.length > 0) await callbacks.onRefused(failures);
     request.signal.throwIfAborted();
   }
-}
-
-function sameContent(standing: LedgerRow, { claim }: LoadRequest): LedgerRow {
-  const same =
-    standing.from === claim.from &&
-    standing.to === claim.to &&
-    (standing.extractSha256 === claim.extractSha256 || standing.extractSha256 === '');
-  if (same) return standing;
-  throw new PipelineError(
-    'ledger-conflict',
-    `the destination's ledger holds batch ${claim.batchId} with other content: compare the tables with the staged extract, then decide`,
-  );
 }
 
 async function copyParts(

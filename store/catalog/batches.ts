@@ -17,6 +17,8 @@ export interface BatchRow {
   readonly plannedBytes: number;
   readonly state: 'planned' | 'extracted' | 'settled' | 'lost';
   readonly events: number | null;
+  /** How it gets into its destinations, once that is chosen. */
+  readonly road: 'staged' | 'typed' | null;
 }
 
 export type DeliveryState = 'pending' | 'waiting' | 'stopped' | 'settled' | 'lost' | 'discarded';
@@ -37,7 +39,7 @@ export async function readBatch(
 ): Promise<{ batch: BatchRow; deliveries: readonly DeliveryRow[] }> {
   const { rows } = await db.query<BatchRow>(
     `SELECT batch_id AS "batchId", run, source, lane, stream, from_position AS "from", to_position AS "to",
-            whole, memo, planned_bytes AS "plannedBytes", state, events
+            whole, memo, planned_bytes AS "plannedBytes", state, events, road
        FROM millrace.batches WHERE batch_id = $1`,
     [batchId],
   );

@@ -50,7 +50,7 @@ export async function settleDelivery(catalog: Catalog, input: SettleInput): Prom
     await withdrawOthers(tx, input);
     await closeDelivery(tx, input);
     if (whole) await resolveOvertaken(tx, input);
-    await closeBatch(tx, input.batchId, restreamId);
+    await closeBatch(tx, input, restreamId);
     return { rowsLoaded, rowsFailed, already: false };
   });
 }
@@ -177,19 +177,25 @@ async function closeDelivery(tx: Transaction, { batchId, destination, row }: Set
 /** With its last delivery the batch is settled; its lane then hears how it went. */
 async function closeBatch(
   tx: Transaction,
-  batchId: string,
+  { batchId, row }: SettleInput,
   restreamId: string | undefined,
 ): Promise<void> {
   await tx.query('SELECT FROM millrace.batches WHERE batch_id = $1 FOR UPDATE', [batchId]);
   const { rowCount } = await tx.query(
-    `UPDATE millrace.batches SET state = 'settled', settled_at = now()
+    `UPDATE millrace.batches SET state = 'settled', settled_at = now(), events = coalesce(events, $2)
       WHERE batch_id = $1 AND NOT EXISTS (
         SELECT FROM millrace.deliveries WHERE batch_id = $1 AND state NOT IN ('settled', 'lost', 'discarded'))`,
-    [batchId],
+    [batchId, eventsOf(row)],
   );
   if (rowCount === 0) return;
   if (restreamId === undefined) await noteFruit(tx, batchId);
   else await closeRestream(tx, restreamId);
+}
+
+/** Of a batch that was never staged only the ledger knows how many events it had. */
+function eventsOf(row: LedgerRow): number {
+  const { rowsLoaded, rowsDuplicate, rowsSuperseded, rowsFailed, rowsDiscarded } = row;
+  return rowsLoaded + rowsDuplicate + rowsSuperseded + rowsFailed + rowsDiscarded;
 }
 
 async function noteFruit(tx: Transaction, batchId: string): Promise<void> {

@@ -4,6 +4,7 @@ import { postgresDestination } from '../../connectors/postgres/index.ts';
 import { openLossyWay, type LossyWay } from '../support/lost-commit.ts';
 import { queryAt, startPostgres, type PostgresServer } from '../support/postgres-server.ts';
 import type { DestinationFixture, Identity } from './destination-fixture.ts';
+import { testPipes } from './destination-pipes.ts';
 import { testDestination } from './destination-suite.ts';
 
 const debian15 = '/usr/lib/postgresql/15/bin';
@@ -36,10 +37,12 @@ function testPostgres(
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
-  testDestination(name, async () => {
+  const open = async () => {
     databases += 1;
     return setUp(await server.createDatabase(`conformance_${databases}`));
-  });
+  };
+  testDestination(name, open);
+  testPipes(name, open);
 }
 
 function setUp(url: string): DestinationFixture {

@@ -5,7 +5,8 @@ import { PostgresSource } from '../../connectors/postgres/source.ts';
 import type { ReplayableSource } from '../../core/source.ts';
 import { queryAt, startPostgres, type PostgresServer } from '../support/postgres-server.ts';
 import { startGate } from '../support/tcp-gate.ts';
-import { testSource, type SourceFixture } from './source-suite.ts';
+import { testCopies, type CopyingFixture } from './source-copies.ts';
+import { testSource } from './source-suite.ts';
 
 const debian15 = '/usr/lib/postgresql/15/bin';
 
@@ -16,6 +17,7 @@ const cursors = {
   'timestamp NOT NULL': `timestamp '1969-12-31 23:59:59.999990' + n * interval '1 microsecond'`,
 } as const;
 type CursorType = keyof typeof cursors;
+const { signal } = new AbortController();
 
 describe('the embedded PostgreSQL', () =>
   testPostgres(undefined, Object.keys(cursors) as CursorType[]));
@@ -40,10 +42,11 @@ function testPostgres(bin: string | undefined, types: readonly CursorType[]): vo
       return setUp(await server.createDatabase(`source_${databases}`), type);
     };
     testSource(`a table with a cursor of type ${type}`, open, { grows: true });
+    testCopies(`a table with a cursor of type ${type}`, open);
   }
 }
 
-async function setUp(url: string, type: CursorType): Promise<SourceFixture> {
+async function setUp(url: string, type: CursorType): Promise<CopyingFixture> {
   const gate = await startGate(Number(new URL(url).port));
   const gated = new URL(url);
   gated.port = String(gate.port);
@@ -67,6 +70,16 @@ async function setUp(url: string, type: CursorType): Promise<SourceFixture> {
       );
     },
     numberOf: (record) => (JSON.parse(Buffer.from(record).toString()) as { n: number }).n,
+    async mappingOf(source, lane) {
+      const stream = lane.replace('public.', '');
+      const { fields = [] } = (await source.importSchema?.(stream, signal)) ?? {};
+      const columns = fields.map(({ path, type: mapped }) => {
+        return { path, column: path, type: mapped, by: 'automapper' } as const;
+      });
+      const table = { schema: 'shop', name: stream };
+      const names = { source: 'shop', stream, destination: 'warehouse', version: 1, extra: false };
+      return { ...names, table, columns, merge: { key: ['n'] } };
+    },
     async drop(lane) {
       await queryAt(url, `DROP TABLE "${lane}"`);
     },

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { workflowIds, type BatchOutcome } from '../../workflows/messages.ts';
-import { createBatchFakes, loadedAs } from '../support/fake-batches.ts';
+import { createBatchFakes, extractedBatch, loadedAs } from '../support/fake-batches.ts';
 import {
   startTemporalServer,
   type FakeWorker,
@@ -150,6 +150,50 @@ describe.concurrent('the life of a batch', () => {
     expect(await run.result()).toMatchObject({ outcome: 'stopped' });
     expect((await run.describe()).memo?.['result']).toContain(`warehouse stopped: ${message}`);
   });
+
+  test('a batch on the typed road is loaded without being mapped', async () => {
+    const loads: unknown[] = [];
+    const { activities } = createBatchFakes({
+      extract: () => Promise.resolve({ ...extractedBatch, events: 0, road: 'typed' }),
+      mapBatch: () => Promise.reject(new Error('nothing is staged')),
+      async load({ road, loadManifest }) {
+        loads.push({ road, loadManifest });
+        return loadedAs('settled');
+      },
+    });
+    await using worker = await server.startWorker(activities);
+    const run = await startBatch(worker);
+    expect(await run.result()).toMatchObject({ outcome: 'settled', rowsLoaded: 10 });
+    expect(loads).toEqual([{ road: 'typed', loadManifest: '' }]);
+    expect((await run.describe()).memo?.['result']).toContain('warehouse settled: 10 rows');
+  });
+
+  test.each(['schema', 'load'] as const)(
+    'a batch that leaves the typed road at its %s is extracted and takes the staged one',
+    async (step) => {
+      const mapped: string[] = [];
+      const { activities, extracted } = createBatchFakes({
+        async extract() {
+          return extracted.length === 1 ? { ...extractedBatch, road: 'typed' } : extractedBatch;
+        },
+        async syncSchema() {
+          const leaves = step === 'schema' && extracted.length === 1;
+          return { outcome: leaves ? 'needs-staging' : 'ready', changes: 0 };
+        },
+        async mapBatch({ batchId }) {
+          mapped.push(batchId);
+          return { mapAttempt: 'm-1', loadManifest: 'manifest', rows: 10, failed: 1 };
+        },
+        load: ({ road }) =>
+          Promise.resolve(loadedAs(road === 'typed' ? 'needs-staging' : 'settled')),
+      });
+      await using worker = await server.startWorker(activities);
+      const run = await startBatch(worker);
+      expect(await run.result()).toMatchObject({ outcome: 'settled', rowsLoaded: 10 });
+      expect(extracted).toHaveLength(2);
+      expect(mapped).toHaveLength(1);
+    },
+  );
 
   test('a batch whose range is gone ends as lost and says so', async () => {
     const { activities } = createBatchFakes({

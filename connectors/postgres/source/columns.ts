@@ -1,4 +1,5 @@
-import type { FieldType } from '../../../core/field-types.ts';
+import { toFieldPath, type FieldType } from '../../../core/field-types.ts';
+import type { ImportedField } from '../../../core/source.ts';
 import { quoteName } from '../sql-names.ts';
 
 /** A column of a table as `pg_attribute` has it; domains stand for what they are made of. */
@@ -40,6 +41,10 @@ export function fieldTypeOf(column: SourceColumn): FieldType {
   const { baseType, typeKind, isArray, isBuiltIn } = column;
   if (isArray || typeKind === 'c') return 'json';
   return (isBuiltIn ? fieldTypes.get(baseType) : undefined) ?? 'text';
+}
+
+export function fieldsOf(columns: readonly SourceColumn[]): readonly ImportedField[] {
+  return columns.map((column) => ({ path: toFieldPath([column.name]), type: fieldTypeOf(column) }));
 }
 
 /** The column as `row_to_json` is to see it. */

@@ -82,6 +82,15 @@ export function digitsOf(kind: CursorKind, column: string): string {
   return `CASE WHEN isfinite(${column}) THEN ${micros} END`;
 }
 
+/** The position of a cursor value, given as `digitsOf` has it: `formatCursor` in SQL. */
+export function positionSql(kind: CursorKind, value: string): string {
+  const marker = markers[kind];
+  const number = `(${value})::numeric`;
+  return `CASE WHEN ${value} IS NULL THEN '${cursorFloor}'
+            WHEN ${value} LIKE '-%' THEN '${marker}:0' || lpad((${negativeBase} + ${number})::text, ${digits}, '0')
+            ELSE '${marker}:1' || lpad(${value}, ${digits}, '0') END`;
+}
+
 function literalOf(kind: CursorKind, value: bigint): string {
   if (kind === 'integer') return `'${value}'::bigint`;
   const time = `(timestamp 'epoch' + interval '${value} microseconds')`;

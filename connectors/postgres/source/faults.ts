@@ -7,6 +7,7 @@ import {
   withoutValues,
   type Side,
 } from '../errors.ts';
+import { isUnfit } from './whole-values.ts';
 
 /** Our sessions at a source are known by it: they write nothing, so no bound waits for them. */
 export const applicationName = 'millrace-source';
@@ -66,6 +67,14 @@ export function toReadFault(error: unknown, lane: string): unknown {
     return new PipelineError('extract-lost', error.message, { cause: error });
   }
   return error;
+}
+
+/** The same for rows that are copied as they are: what stands in the way of that can be staged. */
+export function toCopyFault(error: unknown, lane: string): unknown {
+  if (error instanceof StatementRefused && isUnfit(error.sqlState)) {
+    return new PipelineError('needs-staging', `table ${lane} holds a value for review`);
+  }
+  return toReadFault(error, lane);
 }
 
 const reasons: Readonly<Record<string, string>> = {

@@ -19,6 +19,7 @@ export function isFollowed(shape: TableShape): shape is CursorShape {
  * its lock would bring about) sees it empty.
  */
 export const beginReading = `BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;
+SET LOCAL standard_conforming_strings = on;
 SET LOCAL TimeZone = 'UTC';
 SET LOCAL DateStyle = 'ISO';
 SET LOCAL IntervalStyle = 'iso_8601';
@@ -42,15 +43,21 @@ export function fromSql({ table }: TableShape, condition: string): string {
   return `FROM ${quoteTable(table)} AS t WHERE ${condition}${own}`;
 }
 
+/** What a row is known by, as text without values; null where the table has no key. */
+export function keyHash({ key }: TableShape): string | null {
+  if (key.length === 0) return null;
+  const names = key.map((name) => `t.${quoteName(name)}`);
+  const text = `json_build_array(${names.join(', ')})::text`;
+  return `left(encode(sha256(convert_to(${text}, 'UTF8')), 'hex'), 24)`;
+}
+
 /** For each row: hash of its key or null, digits of its cursor value or null, the row. In order. */
 export function selectRows(shape: TableShape, condition: string): string {
   const { key, cursor } = shape;
   const names = key.map((name) => `t.${quoteName(name)}`);
-  const text = `json_build_array(${names.join(', ')})::text`;
-  const hash = `left(encode(sha256(convert_to(${text}, 'UTF8')), 'hex'), 24)`;
   const column = cursor && `t.${quoteName(cursor.name)}`;
   const order = column === undefined ? names : [column, ...names];
-  return `SELECT ${names.length > 0 ? hash : 'NULL::text'},
+  return `SELECT ${keyHash(shape) ?? 'NULL::text'},
        ${cursor && column ? digitsOf(cursor.kind, column) : 'NULL::text'},
        ${toJson(shape)}
   ${fromSql(shape, condition)}${cursor ? ` ORDER BY ${order.join(', ')}` : ''}`;

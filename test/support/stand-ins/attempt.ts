@@ -44,14 +44,23 @@ async function plan(source: string): Promise<number> {
 }
 
 async function processBatch(batchId: string): Promise<readonly string[]> {
-  const { destinations } = await retry(() => activities.extract({ batchId }));
-  return Promise.all(destinations.map((destination) => deliver(batchId, destination)));
+  const { destinations, road } = await retry(() => activities.extract({ batchId }));
+  const outcomes = await Promise.all(
+    destinations.map((destination) => deliver({ batchId, destination }, road)),
+  );
+  return outcomes.includes('needs-staging') ? processBatch(batchId) : outcomes;
 }
 
-async function deliver(batchId: string, destination: string): Promise<string> {
-  const at = { batchId, destination };
+async function deliver(
+  at: { readonly batchId: string; readonly destination: string },
+  road: 'typed' | undefined,
+): Promise<string> {
   const schema = await retry(() => activities.syncSchema({ ...at, renew: false }));
   if (schema.outcome !== 'ready') return schema.outcome;
+  if (road === 'typed') {
+    const nothingMapped = { mapAttempt: '', loadManifest: '' };
+    return (await retry(() => activities.load({ ...at, ...nothingMapped, road }))).outcome;
+  }
   const mapped = await retry(() => activities.mapBatch(at));
   const input: Parameters<Activities['load']>[0] = { ...at, ...mapped };
   return (await retry(() => activities.load(input))).outcome;
