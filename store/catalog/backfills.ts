@@ -163,7 +163,7 @@ async function refuseUnknownStream(tx: Transaction, { source, stream }: Backfill
   const known = rows.map((row) => row.stream);
   if (known.includes(stream)) return;
   const list = known.slice(0, listedStreams).join(', ') || 'none yet';
-  throw new PipelineError('not-found', `${source} has no stream ${stream}: it has ${list}`);
+  throw new PipelineError('not-found', `${source} has no stream ${stream} (streams: ${list})`);
 }
 
 const listedStreams = 20;
