@@ -24,7 +24,7 @@ const columns = `id bigint PRIMARY KEY, customer uuid, amount numeric(12,2), qua
 /** About 150 bytes a row as text. */
 const rowsOf = (count: number) => `
   SELECT n, md5(n::text)::uuid, (n % 100000) * 0.01, n % 50, n / 7.0::float8,
-         timestamptz '2026-01-01 00:00Z' + n * interval '250 ms', date '2026-01-01' + n % 365,
+         timestamptz '2026-01-01 00:00Z' + n * interval '250 ms', date '2026-01-01' + (n % 365)::int,
          n % 3 = 0, (ARRAY['new', 'packed', 'sent', 'returned'])[1 + n % 4],
          'steady after calibration, no drift seen in lot ' || n % 977
     FROM generate_series(1::bigint, ${count}) AS n`;
