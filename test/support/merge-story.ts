@@ -11,6 +11,9 @@ import { startInstance, type TestInstance } from './instance.ts';
 import { queryAt, startPostgres } from './postgres-server.ts';
 import { until } from './until.ts';
 
+/** Of anything that is waited for: machines may be busy with much else. */
+const deadlineMs = 600_000;
+
 export interface MergeStory {
   readonly keys: number;
   readonly updates: number;
@@ -110,8 +113,8 @@ async function disturb(instance: TestInstance, story: Disturbance): Promise<void
   const { url, counts, pace, kills, refusal } = story;
   for (let turn = 0; turn < 2 * kills; turn += 1) {
     const enough = async () => counts.updates >= 0.9 * pace.reached;
-    await until('the writers to go on', enough, 240_000);
-    await until('a load to be inside', () => isLoading(instance), 120_000);
+    await until('the writers to go on', enough, deadlineMs);
+    await until('a load to be inside', () => isLoading(instance), deadlineMs);
     if (turn % 2 === 0) process.kill(await instance.pidOf('worker'), 'SIGKILL');
     else await endSessions(instance, url);
     if (turn === kills) await refusal.lift();
@@ -148,7 +151,7 @@ async function refuseHeldOrders(instance: TestInstance): Promise<Refusal> {
   return {
     async lift() {
       const refused = async () => (await failedGroups(instance)).length > 0;
-      await until('refused versions', refused, 120_000);
+      await until('refused versions', refused, deadlineMs);
       await instance.warehouse('ALTER TABLE shop.orders DROP CONSTRAINT not_held');
       const [planned] = await instance.catalog<{ last: number }>(
         'SELECT max(plan_order) AS last FROM millrace.batches',
@@ -157,7 +160,7 @@ async function refuseHeldOrders(instance: TestInstance): Promise<Refusal> {
       await until(
         'what was planned before to be loaded',
         () => isSettled(instance, before),
-        120_000,
+        deadlineMs,
       );
       for (const group of await failedGroups(instance)) {
         const { code, stderr } = await instance.cli('failed', 'retry', group);
@@ -226,7 +229,7 @@ async function untilSame(instance: TestInstance, url: string): Promise<void> {
     }
     return true;
   };
-  await until('the tables to be the same', isSame, 300_000);
+  await until('the tables to be the same', isSame, deadlineMs);
 }
 
 function sumSql(table: string, stream: Stream): string {
