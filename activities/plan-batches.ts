@@ -222,8 +222,9 @@ class LanePlanner {
     const { stream, whole } = lane;
     const destinations = this.#destinations;
     const plan = { ...at, stream, whole, from, memo, unread, ranges: planned, destinations };
+    await failpoint('batch-chosen');
     await recordPlan(catalog, plan);
-    failpoint('plan-committed');
+    await failpoint('plan-committed');
   }
 
   #noteLook(lookAgainMs: number | undefined): void {

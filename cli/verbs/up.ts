@@ -35,9 +35,9 @@ const defaultFile = 'millrace.yaml';
 const firstSyncMs = 300_000;
 
 /** Starts everything, applies the configuration, syncs once; stays until it is stopped. */
-export async function runUp(flags: UpFlags): Promise<number> {
+export async function runUp(flags: UpFlags, commands: UpOptions['commands']): Promise<number> {
   const loaded = await readConfiguration(flags);
-  const options = await toOptions(flags, loaded);
+  const options = { ...(await toOptions(flags, loaded)), ...(commands && { commands }) };
   if (flags.detach) {
     const { started, info } = await upDetached(options);
     await bringIn(info, { loaded, started, flags });

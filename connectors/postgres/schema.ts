@@ -68,7 +68,7 @@ export async function applyMapping(
     await client.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 1))`, [name]);
     await refuseForeignTable(client, ledger, name);
     const changes = await changeTable(client, mapping);
-    failpoint('table-changed');
+    await failpoint('table-changed');
     await client.query('COMMIT');
     return changes;
   } catch (error) {
