@@ -67,9 +67,13 @@ export interface ProofPlan {
   readonly say: (text: string) => void;
   readonly start?: (options: Parameters<typeof startInstance>[0]) => Promise<TestInstance>;
   readonly drainMs?: number;
+  /** Looks on, or changes something and asks the oracle again. */
+  readonly afterVerdict?: (instance: TestInstance, askAgain: AskOracle) => Promise<void>;
   /** Rejects when somebody ends us: what was started is stopped then. */
   readonly interrupted?: Promise<never>;
 }
+
+type AskOracle = () => Promise<readonly Violation[]>;
 
 export interface ProofResult {
   readonly rounds: readonly RoundResult[];
@@ -96,7 +100,10 @@ export async function prove(plan: ProofPlan): Promise<ProofResult> {
     for (const round of plan.rounds) await run.play(round);
     await run.epilogue();
     await journal.end();
-    return { ...run.result(), violations: await askOracle(instance, plan.folder, journalFile) };
+    const ask = () => askOracle(instance, plan.folder, journalFile);
+    const violations = await ask();
+    await plan.afterVerdict?.(instance, ask);
+    return { ...run.result(), violations };
   };
   return Promise.race([play(), ...(plan.interrupted ? [plan.interrupted] : [])]);
 }
