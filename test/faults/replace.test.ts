@@ -18,10 +18,14 @@ import { holdBatch } from '../support/held-batch.ts';
 import { startInstance, type TestInstance } from '../support/instance.ts';
 import { until } from '../support/until.ts';
 
+/**
+ * Two destinations: so a refresh is staged, and a newer one may be planned once it is read. On the
+ * typed road it is read while it loads, and the next one is planned behind it.
+ */
 const config = (url: string) => `
-destinations: { warehouse: { type: postgres } }
+destinations: { warehouse: { type: postgres }, archive: { type: postgres } }
 sources: { shop: { type: postgres, url: '${url}', tables: { public.prices: } } }
-pipelines: { shop: { source: shop, destinations: [warehouse] } }
+pipelines: { shop: { source: shop, destinations: [warehouse, archive] } }
 `;
 
 /** Exit code of a sync that ends with failed events. */
@@ -35,7 +39,7 @@ let generation = 0;
 
 beforeAll(async () => {
   instance = await startInstance({
-    config: 'destinations: { warehouse: { type: postgres } }\n',
+    config: 'destinations: { warehouse: { type: postgres }, archive: { type: postgres } }\n',
     environment: { MILLRACE_PATIENCE: '0.05', ...allFailpoints('exit') },
   });
   failpoints = await quietFailpoints(instance.urls.home);
@@ -71,7 +75,8 @@ async function audit(): Promise<void> {
     'SELECT batch_id AS id FROM millrace.batches ORDER BY plan_order DESC LIMIT 1',
   );
   const open = await instance.catalog<{ id: string }>(
-    `SELECT batch_id AS id FROM millrace.failed_events WHERE state = 'open'`,
+    `SELECT batch_id AS id FROM millrace.failed_events
+      WHERE state = 'open' AND destination = 'warehouse'`,
   );
   expect(open).toEqual(newest);
   const once = await instance.warehouse<{ batches: number }>(
@@ -106,8 +111,7 @@ describe('kill -9 of the worker while a table is replaced', () => {
   });
 });
 
-// Open: it waits in vain on a loaded machine, and nobody has found out yet whether test or product is wrong.
-test.skip('a refresh that is overtaken by a newer one, and whose worker is killed, changes nothing more', async () => {
+test('a refresh that is overtaken by a newer one, and whose worker is killed, changes nothing more', async () => {
   const late = await nextBatch();
   await using held = await holdBatch(instance, late);
   await refresh('--no-wait');
