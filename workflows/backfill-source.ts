@@ -111,7 +111,9 @@ class BackfillRun {
     await this.#review();
   }
 
+  /** The last batch settles before its own workflow ends; its failures are counted then. */
   async end(): Promise<void> {
+    if (this.#flight.size > 0) await this.#flight.drain();
     upsertMemo({ result: this.#say() });
     await this.#review();
   }

@@ -79,6 +79,31 @@ describe.concurrent('a backfill', () => {
     expect(memo?.['result']).toMatch(/^\*\*shop\*\* → 30 of 30 batches, 300 rows loaded/);
   });
 
+  test('waits at its end for the workflow of a batch that settled before it', async () => {
+    const backfill = createBackfill(2);
+    const seen = Promise.withResolvers<void>();
+    const reviewed: string[] = [];
+    const { activities } = createBatchFakes({
+      async load({ batchId }) {
+        backfill.settle(batchId);
+        if (batchId === backfill.ids[1]) await seen.promise;
+        return { ...loadedAs('settled'), rowsFailed: 1 };
+      },
+    });
+    const look = async () => {
+      const status = await backfill.activities.backfillStatus();
+      if (status.state === 'settled') setTimeout(seen.resolve, 500);
+      return status;
+    };
+    const startReviews = async ({ source }: { source: string }) => void reviewed.push(source);
+    const fakes = { ...activities, ...backfill.activities, backfillStatus: look, startReviews };
+    await using worker = await server.startWorker(fakes);
+    const run = await start(worker);
+    await run.result();
+    expect((await run.describe()).memo?.['result']).not.toMatch('in flight');
+    expect(reviewed).toEqual(['shop']);
+  });
+
   test('stands still while it is paused, and goes on', async () => {
     const backfill = createBackfill(6);
     const release = Promise.withResolvers<void>();
