@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startInstance, type TestInstance } from '../support/instance.ts';
-import { postEvents } from '../support/post-events.ts';
+import { postWithIds, type EventWithId } from '../support/post-events.ts';
 import { until } from '../support/until.ts';
 
 /** Producers that send again what they are not sure of, with the ids they gave. */
@@ -20,16 +20,8 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => instance?.[Symbol.asyncDispose]());
 
-interface Event {
-  readonly id: string;
-  readonly n: unknown;
-}
-
-async function post(...events: readonly Event[]): Promise<void> {
-  const lines = events.map(({ id, n }) => JSON.stringify({ n, _metadata: { '@uuid': id } }));
-  const body = lines.join('\n');
-  const headers = { 'content-type': 'application/x-ndjson' };
-  expect((await postEvents(instance, { body, headers })).status).toBe(202);
+async function post(...events: readonly EventWithId[]): Promise<void> {
+  expect(await postWithIds(instance, events)).toBe(202);
 }
 
 async function settled(): Promise<void> {

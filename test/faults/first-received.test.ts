@@ -9,7 +9,7 @@ import {
 } from '../support/failpoint-markers.ts';
 import { holdBatch } from '../support/held-batch.ts';
 import { startInstance, type TestInstance } from '../support/instance.ts';
-import { postEvents } from '../support/post-events.ts';
+import { postWithIds, type EventWithId } from '../support/post-events.ts';
 import { connectTemporal } from '../support/temporal-hand.ts';
 import { until } from '../support/until.ts';
 
@@ -32,16 +32,8 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => instance?.[Symbol.asyncDispose]());
 
-interface Event {
-  readonly id: string;
-  readonly n: number;
-}
-
-/** One request, one chunk. */
-async function post(...events: readonly Event[]): Promise<void> {
-  const lines = events.map(({ id, n }) => JSON.stringify({ n, _metadata: { '@uuid': id } }));
-  const headers = { 'content-type': 'application/x-ndjson' };
-  expect((await postEvents(instance, { body: lines.join('\n'), headers })).status).toBe(202);
+async function post(...events: readonly EventWithId[]): Promise<void> {
+  expect(await postWithIds(instance, events)).toBe(202);
 }
 
 interface Batch {

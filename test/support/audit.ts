@@ -175,7 +175,10 @@ async function auditFailures(
 }
 
 /** Every lane is cut without a gap from its first position to its head, and all of it settled. */
-async function auditPlan({ catalogUrl, source }: AuditScope): Promise<void> {
+export async function auditPlan({
+  catalogUrl,
+  source,
+}: Pick<AuditScope, 'catalogUrl' | 'source'>): Promise<void> {
   const [plan] = await query(
     catalogUrl,
     `WITH ranges AS (

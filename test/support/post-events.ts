@@ -35,3 +35,19 @@ export async function postEvents(
     body: JSON.parse(text) as Record<string, unknown>,
   };
 }
+
+/** An event of a producer that gives ids. */
+export interface EventWithId {
+  readonly id: string;
+  readonly n: unknown;
+}
+
+/** Sends them in one request, so as one chunk. Answers the status. */
+export async function postWithIds(
+  instance: Pick<TestInstance, 'urls'>,
+  events: readonly EventWithId[],
+): Promise<number> {
+  const lines = events.map(({ id, n }) => JSON.stringify({ n, _metadata: { '@uuid': id } }));
+  const headers = { 'content-type': 'application/x-ndjson' };
+  return (await postEvents(instance, { body: lines.join('\n'), headers })).status;
+}

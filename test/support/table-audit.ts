@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { auditPlan } from './audit.ts';
 import { queryAt } from './postgres-server.ts';
 
 /** An auditor who knows a source's tables, the warehouse and the catalog, and none of our code. */
@@ -80,25 +81,4 @@ async function auditLedger(
   );
   const counted = ledger.map(({ batch_id, loaded }) => ({ batch_id, loaded }));
   expect(deliveries).toEqual(counted.toSorted((a, b) => (a.batch_id < b.batch_id ? -1 : 1)));
-}
-
-/** Every lane is cut without a gap, and all of it settled. */
-async function auditPlan({ catalogUrl, source }: TableAudit): Promise<void> {
-  const [plan] = await queryAt<{ gaps: number }>(
-    catalogUrl,
-    `WITH ranges AS (
-       SELECT lane, to_position,
-              lead(from_position) OVER (PARTITION BY lane ORDER BY plan_order) AS next_from
-         FROM millrace.batches WHERE source = $1 AND run = 'live')
-     SELECT count(*) FILTER (WHERE to_position <> coalesce(next_from, head))::int AS gaps
-       FROM ranges JOIN millrace.lanes USING (lane) WHERE source = $1`,
-    [source],
-  );
-  const unsettled = await queryAt(
-    catalogUrl,
-    `SELECT batch_id, d.state FROM millrace.deliveries d JOIN millrace.batches b USING (batch_id)
-      WHERE source = $1 AND (d.state <> 'settled' OR b.state <> 'settled')`,
-    [source],
-  );
-  expect({ ...plan, unsettled }).toEqual({ gaps: 0, unsettled: [] });
 }
