@@ -1,7 +1,10 @@
 import { createReadStream, createWriteStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
+import type { TestInstance } from '../test/support/instance.ts';
 
 const chunkBytes = 1024 * 1024;
 
@@ -11,6 +14,16 @@ export interface FloorOptions {
   readonly superuserUrl: string;
   /** The typed rows are kept here. */
   readonly file: string;
+}
+
+/** The floor beside the warehouse of an instance, in the same database. */
+export async function openFloor({ urls, directory }: TestInstance): Promise<Floor> {
+  const url = new URL(urls.warehouseUrl);
+  const superuser = new URL(url);
+  superuser.username = 'postgres';
+  const password = await readFile(join(urls.home, 'postgres-superuser-password'), 'utf8');
+  superuser.password = password.trim();
+  return Floor.open({ url: url.href, superuserUrl: superuser.href, file: join(directory, 'rows') });
 }
 
 /** The floor: rows that are typed already, from a file, straight into a plain table by COPY. */
@@ -52,6 +65,42 @@ export class Floor implements AsyncDisposable {
     const seconds = (performance.now() - startedAt) / 1000;
     await this.#client.query('DROP TABLE floor');
     return seconds;
+  }
+
+  /** A table with the rows and the key of a merged one, into which its later rows are merged. */
+  async keepMerged(like: string): Promise<void> {
+    await this.#client.query(
+      `DROP TABLE IF EXISTS floor, floor_ledger;
+       CREATE TABLE floor (LIKE ${like} INCLUDING ALL);
+       INSERT INTO floor SELECT * FROM ${like};
+       CREATE TABLE floor_ledger (run int PRIMARY KEY, rows bigint NOT NULL)`,
+    );
+  }
+
+  /**
+   * Seconds that the kept rows take into the table of `keepMerged`: COPY into a temporary table,
+   * one INSERT that takes what is newer, the row of a ledger, COMMIT.
+   */
+  async measureMerge(run: number, key: string): Promise<number> {
+    const client = this.#client;
+    const { rows } = await client.query<{ set: string }>(
+      `SELECT string_agg(format('%1$I = EXCLUDED.%1$I', attname), ', ') AS set FROM pg_attribute
+        WHERE attrelid = 'floor'::regclass AND attnum > 0 AND NOT attisdropped AND attname <> $1`,
+      [key],
+    );
+    await client.query('VACUUM ANALYZE floor');
+    await this.checkpoint();
+    const startedAt = performance.now();
+    await client.query('BEGIN; CREATE TEMP TABLE staged (LIKE floor) ON COMMIT DROP');
+    const target = client.query(copyFrom('COPY staged FROM STDIN'));
+    await pipeline(createReadStream(this.#file, { highWaterMark: chunkBytes }), target);
+    const { rowCount } = await client.query(
+      `INSERT INTO floor SELECT * FROM staged ON CONFLICT (${key}) DO UPDATE SET ${rows[0]?.set}
+        WHERE EXCLUDED._version > floor._version`,
+    );
+    await client.query('INSERT INTO floor_ledger VALUES ($1, $2)', [run, rowCount]);
+    await client.query('COMMIT');
+    return (performance.now() - startedAt) / 1000;
   }
 
   /** What one run left to be written must not be paid by the next. */

@@ -6,8 +6,8 @@ export interface HttpLoad {
   readonly token: string;
   readonly contentType: string;
   readonly connections: number;
-  /** Bodies to send, in turns; each connection sends its next one when the last was answered. */
-  readonly nextBody: () => Buffer | null;
+  /** In turns; each connection sends its next one when the last was answered. */
+  readonly bodies: readonly Buffer[];
 }
 
 export interface HttpLoadResult {
@@ -21,13 +21,16 @@ export interface HttpLoadResult {
  * @throws for any answer but 202
  */
 export async function sendLoad(load: HttpLoad): Promise<HttpLoadResult> {
+  const left = load.bodies.values();
   const startedAt = performance.now();
-  const counts = await Promise.all(Array.from({ length: load.connections }, () => sendAll(load)));
+  const counts = await Promise.all(
+    Array.from({ length: load.connections }, () => sendAll(load, left)),
+  );
   const seconds = (performance.now() - startedAt) / 1000;
   return { requests: counts.reduce((sum, count) => sum + count, 0), seconds };
 }
 
-async function sendAll(load: HttpLoad): Promise<number> {
+async function sendAll(load: HttpLoad, left: Iterator<Buffer>): Promise<number> {
   const socket = connect({ port: load.port, host: '127.0.0.1', noDelay: true });
   const answers = readAnswers(socket);
   const head =
@@ -35,7 +38,8 @@ async function sendAll(load: HttpLoad): Promise<number> {
     `authorization: Bearer ${load.token}\r\ncontent-type: ${load.contentType}\r\n`;
   let requests = 0;
   try {
-    for (let body = load.nextBody(); body; body = load.nextBody()) {
+    for (let next = left.next(); !next.done; next = left.next()) {
+      const body = next.value;
       socket.cork();
       socket.write(`${head}content-length: ${body.length}\r\n\r\n`, 'latin1');
       socket.write(body);

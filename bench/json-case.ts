@@ -1,10 +1,10 @@
-import { link, mkdir, readFile, stat } from 'node:fs/promises';
+import { link, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startInstance, type TestInstance } from '../test/support/instance.ts';
 import { peakRssMiB } from '../test/support/peak-memory.ts';
 import { round, type BenchConsole, type CaseResult } from './case-result.ts';
 import { writeEvents } from './events.ts';
-import { Floor } from './floor.ts';
+import { openFloor, type Floor } from './floor.ts';
 import { median } from './median.ts';
 import type { BenchOptions } from './options.ts';
 import { treeCpuSeconds } from './process-tree.ts';
@@ -99,15 +99,6 @@ async function load(
     throw new Error(`json.${name} holds ${found}; there are ${events} events`);
   }
   return { seconds: round(seconds), cpuSeconds: round(cpuSeconds) };
-}
-
-async function openFloor({ urls, directory }: TestInstance): Promise<Floor> {
-  const url = new URL(urls.warehouseUrl);
-  const superuser = new URL(url);
-  superuser.username = 'postgres';
-  const password = await readFile(join(urls.home, 'postgres-superuser-password'), 'utf8');
-  superuser.password = password.trim();
-  return Floor.open({ url: url.href, superuserUrl: superuser.href, file: join(directory, 'rows') });
 }
 
 function summarize(

@@ -5,7 +5,9 @@ import { runFreshness } from './freshness-case.ts';
 import { runHttpBatch, runHttpSingle } from './http-case.ts';
 import { runJsonCase } from './json-case.ts';
 import { describeCommit, describeMachine, type Machine } from './machine.ts';
+import { runMerge } from './merge-case.ts';
 import { type BenchOptions, readOptions, usage, UsageError } from './options.ts';
+import { runSchedule } from './schedule-case.ts';
 import { runTypedCase } from './typed-case.ts';
 
 export interface BenchResult {
@@ -23,6 +25,8 @@ const cases: Readonly<Record<string, Case>> = {
   'http-single': runHttpSingle,
   'http-batch': runHttpBatch,
   freshness: runFreshness,
+  merge: runMerge,
+  schedule: runSchedule,
 };
 
 async function main(args: readonly string[]): Promise<void> {
