@@ -20,6 +20,10 @@ export interface DeliveryInput {
 export interface PlanInput extends SourceInput {
   /** Deliveries on their way at once into one destination. */
   readonly window: number;
+  /** When the run was last asked for, by the clock of Temporal; milliseconds since 1970. */
+  readonly askedAt?: number;
+  /** Nothing is to be planned now, only what is planned already is to be named. */
+  readonly isPlanned?: boolean;
 }
 
 export interface RunnableBatch {
@@ -36,8 +40,10 @@ export interface PlanResult {
    * Oldest first. Empty: nothing is left to do, in the plan or in the source.
    */
   readonly batches: readonly RunnableBatch[];
-  /** Nothing to do now, but the source has something that can be read only later (a line being written). */
+  /** The source has something that can be read only later (a line being written). */
   readonly lookAgainMs?: number;
+  /** All that was there when it was asked for is planned: nobody has to look again. */
+  readonly isAll?: boolean;
   /** The pipeline is paused: nothing new was planned. */
   readonly paused?: boolean;
 }

@@ -17,7 +17,7 @@ import { reopenLost } from '../store/catalog/deliveries.ts';
 import { currentMappings } from '../store/catalog/mappings.ts';
 import { isPaused } from '../store/catalog/pauses.ts';
 import { isRefreshDue, recordPlan } from '../store/catalog/plans.ts';
-import { syncDone, wantedSince } from '../store/catalog/wanted-syncs.ts';
+import { findWantedSync, syncDone, type WantedSync } from '../store/catalog/wanted-syncs.ts';
 import type { BackupCheck } from './backup-check.ts';
 import type { Activities, PlanInput, PlanResult } from './contract.ts';
 import type { ActivityDependencies, ConfiguredSource } from './dependencies.ts';
@@ -38,37 +38,59 @@ export function createPlanBatches(
   backups: Pick<BackupCheck, 'beforePlanning'>,
 ): Activities['planBatches'] {
   const { catalog, configuration } = dependencies;
-  return async function planBatches({ source, window }: PlanInput): Promise<PlanResult> {
+  return async function planBatches(input: PlanInput): Promise<PlanResult> {
+    const { source, window } = input;
     const configured = await configuration.source(source);
     if (await backups.beforePlanning(configured)) return endSync(dependencies, source);
     const planned = await listRunnable(catalog, { source, window });
-    if (isFull(planned, configured, window)) return { batches: planned.map(summarizeBatch) };
-    const since = await wantedSince(catalog, source);
+    if (input.isPlanned || isFull(planned, configured, window)) {
+      return { batches: planned.map(summarizeBatch) };
+    }
     if (await isPaused(catalog, source)) {
       // Resuming wants a sync of its own.
-      if (planned.length === 0 && since !== null) await syncDone(catalog, source, since);
+      if (planned.length === 0) await endSync(dependencies, source);
       return { batches: planned.map(summarizeBatch), paused: true };
     }
-    const [planning] = await Promise.allSettled([planSource(dependencies, configured)]);
-    // What is planned runs, also when the source, or one lane of it, cannot be planned now.
-    const batches = await listRunnable(catalog, { source, window });
-    if (batches.length > 0) return { batches: batches.map(summarizeBatch) };
-    if (planning.status === 'rejected') throw planning.reason;
-    const lookAgainMs = planning.value;
-    if (lookAgainMs !== undefined) return { batches: [], lookAgainMs };
-    if (since !== null) await syncDone(catalog, source, since);
-    return { batches: [] };
+    return planAnew(dependencies, configured, input);
   };
 }
 
-/** The source is held: nothing is left to do until a person recovers it. */
+async function planAnew(
+  dependencies: Dependencies,
+  configured: ConfiguredSource,
+  { source, window, askedAt }: PlanInput,
+): Promise<PlanResult> {
+  const { catalog } = dependencies;
+  const wanted = await findWantedSync(catalog, source);
+  const askedAgoMs = agoOf(askedAt, wanted);
+  const [planning] = await Promise.allSettled([planSource(dependencies, configured, askedAgoMs)]);
+  // What is planned runs, also when the source, or one lane of it, cannot be planned now.
+  const batches = (await listRunnable(catalog, { source, window })).map(summarizeBatch);
+  if (planning.status === 'rejected') {
+    if (batches.length > 0) return { batches };
+    throw planning.reason;
+  }
+  const { lookAgainMs } = planning.value;
+  const isAll = planning.value.isAll || (batches.length === 0 && lookAgainMs === undefined);
+  if (isAll && wanted !== null) await syncDone(catalog, source, wanted.at);
+  return { batches, isAll, ...(lookAgainMs !== undefined && { lookAgainMs }) };
+}
+
+/** The source is held, or paused: nothing is left to do until a person lets it go on. */
 async function endSync(
   { catalog }: Pick<Dependencies, 'catalog'>,
   source: string,
 ): Promise<PlanResult> {
-  const since = await wantedSince(catalog, source);
-  if (since !== null) await syncDone(catalog, source, since);
+  const wanted = await findWantedSync(catalog, source);
+  if (wanted !== null) await syncDone(catalog, source, wanted.at);
   return { batches: [] };
+}
+
+/** How long ago somebody asked last: a person, whose wish is a row, or a schedule, or a nudge. */
+function agoOf(askedAt: number | undefined, wanted: WantedSync | null): number | undefined {
+  if (askedAt === undefined) return undefined;
+  const agoMs = Math.max(0, Date.now() - askedAt);
+  return wanted === null ? agoMs : Math.min(agoMs, wanted.agoMs);
 }
 
 /** Every destination has as much on its way as it may: a plan would bring nothing that can begin. */
@@ -82,14 +104,17 @@ function isFull(
   return pipeline?.destinations.every((name) => onTheWay(name) >= window) ?? false;
 }
 
-/** Answers in how many milliseconds there may be more, where the source says so. */
+/** What is known of a source after it was planned. */
+type Planned = Required<Pick<PlanResult, 'isAll'>> & Pick<PlanResult, 'lookAgainMs'>;
+
 async function planSource(
   dependencies: Dependencies,
   configured: ConfiguredSource,
-): Promise<number | undefined> {
+  askedAgoMs: number | undefined,
+): Promise<Planned> {
   const { catalog, openSource, signal } = dependencies;
   const destinations = configured.pipeline?.destinations;
-  if (destinations === undefined) return undefined;
+  if (destinations === undefined) return { isAll: true };
   await refuseWithoutSpace(dependencies);
   await using source = await openSource(configured);
   const known = new Map((await listLanes(catalog, configured.name)).map((row) => [row.lane, row]));
@@ -97,7 +122,7 @@ async function planSource(
     [...known.values()].map(({ lane, head, memo }) => ({ name: lane, head, memo })),
     signal(),
   );
-  const planner = new LanePlanner(dependencies, source, configured);
+  const planner = new LanePlanner(dependencies, source, { ...configured, askedAgoMs });
   for (const lane of observed) await planner.plan(lane, known.get(lane.name));
   const seen = new Set(observed.map(({ name }) => name));
   await resumeGone(
@@ -106,7 +131,11 @@ async function planSource(
   );
   await reopenFound(dependencies, source, configured.name);
   planner.throwFirstFault();
-  return planner.lookAgainMs;
+  const { isAll, lookAgainMs } = planner;
+  return {
+    isAll: isAll && lookAgainMs === undefined,
+    ...(lookAgainMs !== undefined && { lookAgainMs }),
+  };
 }
 
 /** Lost ranges that a plan looks for again. */
@@ -155,21 +184,25 @@ class LanePlanner {
   readonly #name: string;
   readonly #destinations: readonly string[];
   readonly #everyMs: number | undefined;
+  readonly #askedAgoMs: number | undefined;
   #mapped: Set<string> | undefined;
   #fault: unknown;
+  /** Every lane that was planned is planned to what was asked for. */
+  isAll = true;
   /** The soonest time at which some lane may have more. */
   lookAgainMs: number | undefined;
 
   constructor(
     dependencies: Dependencies,
     source: ReplayableSource,
-    { name, pipeline }: ConfiguredSource,
+    { name, pipeline, askedAgoMs }: ConfiguredSource & { readonly askedAgoMs: number | undefined },
   ) {
     this.#dependencies = dependencies;
     this.#source = source;
     this.#name = name;
     this.#destinations = pipeline?.destinations ?? [];
     this.#everyMs = pipeline?.everyMs;
+    this.#askedAgoMs = askedAgoMs;
   }
 
   async plan(lane: ObservedLane, known: LaneRow | undefined): Promise<void> {
@@ -207,7 +240,7 @@ class LanePlanner {
     const limits = await this.#limits(lane);
     const found = await this.#source.plan(lane, from, limits, signal());
     const { ranges, memo, unread } = found;
-    this.#noteLook(found.lookAgainMs);
+    this.#note(found);
     if (ranges.length === 0) {
       if (!isNoted(found, known)) {
         await saveMemo(catalog, { ...at, memo, expectedHead: from, unread });
@@ -222,22 +255,24 @@ class LanePlanner {
     const { stream, whole } = lane;
     const destinations = this.#destinations;
     const plan = { ...at, stream, whole, from, memo, unread, ranges: planned, destinations };
-    await recordPlan(catalog, plan);
+    // Another planner was first, and may have cut before we were asked.
+    if (!(await recordPlan(catalog, plan))) this.isAll = false;
     failpoint('plan-committed');
   }
 
-  #noteLook(lookAgainMs: number | undefined): void {
+  #note({ ranges, isAll, lookAgainMs }: LanePlan): void {
+    if (ranges.length > 0 && !isAll) this.isAll = false;
     if (lookAgainMs === undefined) return;
     this.lookAgainMs = Math.min(lookAgainMs, this.lookAgainMs ?? lookAgainMs);
   }
 
   async #limits({ stream }: ObservedLane): Promise<PlanLimits> {
     const { maxBatchBytes, maxBatchRecords } = this.#dependencies.settings;
-    const maxRecords = maxBatchRecords;
+    const limits = { maxRecords: maxBatchRecords, askedAgoMs: this.#askedAgoMs };
     if (stream === undefined || (await this.#isMapped(stream))) {
-      return { maxBytes: maxBatchBytes, maxRecords, maxRanges };
+      return { ...limits, maxBytes: maxBatchBytes, maxRanges };
     }
-    return { maxBytes: Math.min(firstBatchBytes, maxBatchBytes), maxRecords, maxRanges: 1 };
+    return { ...limits, maxBytes: Math.min(firstBatchBytes, maxBatchBytes), maxRanges: 1 };
   }
 
   /** In some destination: one that is away must not keep the batches of the others small. */

@@ -19,8 +19,8 @@ export interface SyncOutcome {
 }
 
 /**
- * Waits until everything of these sources that was planned is settled, or waits for an absent
- * destination. Says on stderr what holds it up.
+ * Waits until everything of these sources that was there is settled, or waits for an absent
+ * destination; not for what comes in meanwhile. Says on stderr what holds it up.
  */
 export async function waitForSync(
   api: Api,
@@ -30,17 +30,16 @@ export async function waitForSync(
   const line = new ProgressLine();
   const deadline = Date.now() + timeoutMs;
   let obstacle = '';
+  let until: string | undefined;
   for (let pause = firstPauseMs; ; pause = Math.min(pause * 1.5, longestPauseMs)) {
-    const progress = await readPatiently(api, sources);
+    const progress = await readPatiently(api, sources, until);
     const settled = isDone(progress);
     if (settled || Date.now() > deadline) {
       line.end();
       return { settled, progress };
     }
-    const { pending, waiting } = progress.open;
-    line.show(
-      `loading: ${pending} deliveries on their way${waiting > 0 ? `, ${waiting} wait` : ''}`,
-    );
+    if (progress.wanted.length === 0) until ??= progress.asOf;
+    line.show(describeProgress(progress));
     const next = progress.obstacles[0] ?? '';
     if (next !== '' && next !== obstacle) line.say(`still trying: ${next}`);
     obstacle = next;
@@ -48,12 +47,20 @@ export async function waitForSync(
   }
 }
 
+function describeProgress({ open: { pending, waiting } }: ProgressAnswer): string {
+  return `loading: ${pending} deliveries on their way${waiting > 0 ? `, ${waiting} wait` : ''}`;
+}
+
 /** A server or catalog that is away for a moment does not end the wait. */
-async function readPatiently(api: Api, sources: readonly string[]): Promise<ProgressAnswer> {
+async function readPatiently(
+  api: Api,
+  sources: readonly string[],
+  until: string | undefined,
+): Promise<ProgressAnswer> {
   const deadline = Date.now() + serverAwayMs;
   for (;;) {
     try {
-      return await api.get<ProgressAnswer>('syncs', { sources: sources.join(',') });
+      return await api.get<ProgressAnswer>('syncs', { sources: sources.join(','), until });
     } catch (error) {
       if (!isPipelineError(error, 'catalog-unavailable') || Date.now() > deadline) throw error;
       await sleep(longestPauseMs);

@@ -44,6 +44,11 @@ export interface PlanLimits {
   readonly maxRecords: number;
   /** At most this many ranges in one call. */
   readonly maxRanges: number;
+  /**
+   * How long ago somebody asked for what is there. What came later is not waited for; it may be
+   * planned. Absent: everything is asked for.
+   */
+  readonly askedAgoMs?: number | undefined;
 }
 
 /** What a call to `plan` found: the ranges, and the memo to keep with the head that they lead to. */
@@ -52,6 +57,11 @@ export interface LanePlan {
   readonly memo: string;
   /** Something is there that can be cut only after so many milliseconds (a line being written). */
   readonly lookAgainMs?: number;
+  /**
+   * All that was there when it was asked for is planned, though more may come all the time. Absent:
+   * a plan without ranges, and without `lookAgainMs`, says so.
+   */
+  readonly isAll?: boolean;
   /** Absent: nothing is left behind the last range, or more of it will be cut by itself. */
   readonly unread?: UnreadTail;
 }

@@ -27,6 +27,8 @@ export class BatchFlight {
   /** Those that ended since the last plan was asked for; it may still name them. */
   readonly #ended = new Set<string>();
   #elsewhere = 0;
+  /** The last plan named a batch that ended while it was made: it may have more deliveries. */
+  #isStale = false;
   #looks = 0;
   readonly #streams = new Set<string>();
   #rows = 0;
@@ -61,6 +63,7 @@ export class BatchFlight {
 
   async start(batches: readonly RunnableBatch[]): Promise<number> {
     let started = 0;
+    this.#isStale = batches.some(({ batchId }) => this.#ended.has(batchId));
     this.#elsewhere = 0;
     const known = [this.#running, this.#givenUp, this.#ended];
     for (const batch of batches) {
@@ -70,6 +73,11 @@ export class BatchFlight {
     }
     if (started > 0) this.#looks = 0;
     return started;
+  }
+
+  /** Nothing is on its way, and the last plan had nothing to begin. */
+  isIdle(started: number): boolean {
+    return this.size === 0 && started === 0 && !this.#isStale;
   }
 
   /** Waits until a batch of ours ended, a nudge came, or it is time to look. */

@@ -9,6 +9,7 @@ import {
 } from '@temporalio/workflow';
 import type { Activities } from '../activities/contract.ts';
 import { activityProfiles } from './activity-profiles.ts';
+import { AskedPlans } from './asked-plans.ts';
 import { BatchFlight } from './batch-flight.ts';
 import { nudgeSignal, type SyncSourceInput } from './messages.ts';
 
@@ -20,31 +21,31 @@ const pausedNote = 'the pipeline is paused: `resume` plans what is new';
 
 /**
  * Brings in what one source has, id `sync/<source>`: plans, keeps a window of deliveries in flight
- * for every destination, and ends once a plan made after the last nudge found nothing. Keeps no
- * state that matters: the plan is in the catalog, batches go on without it, `maintain` starts it
- * again.
+ * for every destination, and ends once a plan made after the last nudge has all that was there. A
+ * source that is written to all the time so has an end too. Keeps no state that matters: the plan
+ * is in the catalog, batches go on without it, `maintain` starts it again.
  */
 export async function syncSource({
   source,
   window = defaultWindow,
 }: SyncSourceInput): Promise<void> {
   const flight = new BatchFlight(source);
-  let nudged = false;
+  const asked = new AskedPlans();
   let isPaused = false;
-  setHandler(nudgeSignal, () => void (nudged = true), {
+  setHandler(nudgeSignal, () => asked.ask(), {
     description: 'New data may be there: plan once more before ending. Needs no input.',
   });
 
   for (;;) {
-    flight.lookAnew(nudged);
-    nudged = false;
-    const { batches, lookAgainMs, paused = false } = await planBatches({ source, window });
-    isPaused = paused;
-    const started = await flight.start(batches);
+    flight.lookAnew(asked.isNew);
+    const plan = await planBatches({ source, window, ...asked.next() });
+    asked.note(plan);
+    isPaused = plan.paused ?? false;
+    const started = await flight.start(plan.batches);
     setCurrentDetails(`${flight.describe()}; ${flight.size} batches in flight`);
-    if (flight.size === 0 && started === 0 && !nudged) {
-      if (lookAgainMs === undefined) break;
-      await condition(() => nudged, lookAgainMs);
+    if (flight.isIdle(started) && !asked.isNew) {
+      if (asked.isOver) break;
+      await condition(() => asked.isNew, asked.restMs);
       continue;
     }
     if (workflowInfo().continueAsNewSuggested) {
@@ -52,7 +53,7 @@ export async function syncSource({
       await startReviewsOf(flight);
       await continueAsNew<typeof syncSource>({ source, window });
     }
-    await flight.change(() => nudged);
+    await flight.change(() => asked.isNew);
   }
   const result = isPaused ? `${flight.describe()}; ${pausedNote}` : flight.describe();
   setCurrentDetails(result);

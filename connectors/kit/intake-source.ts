@@ -64,7 +64,8 @@ export class IntakeSource implements ReplayableSource {
       }
       if (sizes.length < sizesAtOnce) break;
     }
-    return { ranges: cut.end(), memo: lane.memo };
+    const ranges = cut.end();
+    return { ranges, memo: lane.memo, isAll: ranges.length < limits.maxRanges };
   }
 
   async *read(range: PositionRange, context: ReadContext): AsyncIterable<RecordBlock> {

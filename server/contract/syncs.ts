@@ -17,12 +17,18 @@ export interface SyncAnswer {
   readonly delayed: string | null;
 }
 
-/** GET /v1/syncs?sources=a,b */
-export const progressQuery = z.object({ sources: z.string().default('') });
+/** GET /v1/syncs?sources=a,b&until=… */
+export const progressQuery = z.object({
+  sources: z.string().default(''),
+  /** An `asOf` of before: what was planned later is not waited for. */
+  until: z.iso.datetime({ offset: true }).optional(),
+});
 
 export interface ProgressAnswer {
-  /** Sources whose last plan was not yet empty. */
+  /** Sources of which not all is planned yet that was there when a sync was asked for. */
   readonly wanted: readonly string[];
+  /** By the clock of the catalog: what was wanted is planned by then, where nothing is wanted now. */
+  readonly asOf: string;
   readonly open: OpenCounts;
   readonly stoppedLanes: readonly StoppedLane[];
   readonly unread: readonly UnreadLane[];

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { Hono } from 'hono';
 import { PipelineError } from '../../core/errors.ts';
-import { countOpen, listRunnable } from '../../store/catalog/batches.ts';
+import { countOpen, listRunnable, readClock } from '../../store/catalog/batches.ts';
 import { listStopped, reopenLost, reopenStopped } from '../../store/catalog/deliveries.ts';
 import { resumePausedLanes } from '../../store/catalog/lanes.ts';
 import { readDestinationStates } from '../../store/catalog/destinations.ts';
@@ -29,8 +29,8 @@ export function syncRoutes(server: ServerContext): Hono {
       return context.json(await requestSyncs(server, pipelines));
     })
     .get('/', async (context) => {
-      const { sources } = readQuery(context, progressQuery);
-      return context.json(await readProgress(server, sources.split(',').filter(Boolean)));
+      const { sources, until } = readQuery(context, progressQuery);
+      return context.json(await readProgress(server, sources.split(',').filter(Boolean), until));
     });
 }
 
@@ -67,6 +67,7 @@ function pausedError(names: readonly string[]): PipelineError {
 async function readProgress(
   server: ServerContext,
   sources: readonly string[],
+  until: string | undefined,
 ): Promise<ProgressAnswer> {
   const { catalog } = server;
   const stoppedLanes = await readStoppedLanes(server);
@@ -77,10 +78,12 @@ async function readProgress(
   // Nobody waits for what is held: it says so itself.
   const going = sources.filter((source) => !held.has(source));
   const wanted = (await listWantedSyncs(catalog)).filter((source) => going.includes(source));
+  const asOf = await readClock(catalog); // behind the look at what is wanted
   const obstacles = await findObstacles(server, going);
   return {
     wanted,
-    open: await countOpen(catalog, { sources: going }),
+    asOf,
+    open: await countOpen(catalog, { sources: going, until }),
     stoppedLanes: stoppedLanes.filter(({ source }) => sources.includes(source)),
     unread: (await readUnread(server)).filter(({ source }) => sources.includes(source)),
     stopped: await listStopped(catalog, { sources }),

@@ -1,4 +1,4 @@
-import { PipelineError } from '../../core/errors.ts';
+import { must, PipelineError } from '../../core/errors.ts';
 import type { Position, RunId } from '../../core/positions.ts';
 import type { Catalog, Queryable } from './catalog.ts';
 import { recordDecision } from './decisions.ts';
@@ -121,18 +121,30 @@ export interface OpenCounts {
   readonly restreaming: number;
 }
 
+export interface OpenOf {
+  readonly sources: readonly string[] | 'all';
+  /** Of deliveries on their way only those that were planned by then; see `readClock`. */
+  readonly until?: string | undefined;
+}
+
+/** The clock that batches are planned by, to the microsecond. */
+export async function readClock(db: Queryable): Promise<string> {
+  const { rows } = await db.query<{ now: string }>(
+    `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS now`,
+  );
+  return must(rows[0]).now;
+}
+
 /**
  * What is not settled yet, of some sources or of all, and the failed events that wait. Of some
  * sources without their backfills, which take their time.
  */
-export async function countOpen(
-  db: Queryable,
-  { sources }: { readonly sources: readonly string[] | 'all' },
-): Promise<OpenCounts> {
+export async function countOpen(db: Queryable, { sources, until }: OpenOf): Promise<OpenCounts> {
   const chosen = sources === 'all' ? null : sources;
   const { rows } = await db.query<OpenCounts>(
     `SELECT d.*, f.* FROM
-       (SELECT count(*) FILTER (WHERE d.state = 'pending') AS pending,
+       (SELECT count(*) FILTER (WHERE d.state = 'pending'
+                    AND ($2::timestamptz IS NULL OR b.planned_at <= $2)) AS pending,
                count(*) FILTER (WHERE d.state = 'waiting') AS waiting,
                count(*) FILTER (WHERE d.state = 'stopped') AS stopped,
                count(*) FILTER (WHERE d.state = 'lost') AS lost
@@ -143,7 +155,7 @@ export async function countOpen(
                coalesce(sum(restreaming_count), 0)::bigint AS restreaming
           FROM millrace.failure_groups
          WHERE open_count + restreaming_count > 0 AND ($1::text[] IS NULL OR source = ANY ($1))) f`,
-    [chosen],
+    [chosen, until ?? null],
   );
   return (
     rows[0] ?? { pending: 0, waiting: 0, stopped: 0, lost: 0, openFailures: 0, restreaming: 0 }

@@ -106,6 +106,63 @@ describe.concurrent('a sync', () => {
     expect(plans).toBe(3);
   });
 
+  test('a plan that has all is not made again: what comes later is not asked for', async () => {
+    const calls: PlanInput[] = [];
+    const open = new Set<string>([randomUUID()]);
+    const { activities } = createBatchFakes({
+      async load({ batchId }) {
+        open.delete(batchId);
+        return loadedAs('settled');
+      },
+    });
+    await using worker = await server.startWorker({
+      ...activities,
+      async planBatches(input) {
+        calls.push(input);
+        if (!input.isPlanned && calls.length > 1) open.add(randomUUID()); // it is never drained
+        return { batches: [...open].map(toRunnable), isAll: true };
+      },
+      startReviews: async () => undefined,
+    });
+    const run = await startSync(worker);
+    await run.result();
+    const [first, ...others] = calls;
+    expect(first?.isPlanned).toBeUndefined();
+    expect(Math.abs((first?.askedAt ?? 0) - Date.now())).toBeLessThan(60_000);
+    expect(others.length).toBeGreaterThan(0);
+    expect(others.every(({ isPlanned, askedAt }) => isPlanned && askedAt === first?.askedAt)).toBe(
+      true,
+    );
+  });
+
+  test('what can be read only later is planned when its time has come, not with every batch', async () => {
+    const open = new Set<string>([randomUUID(), randomUUID(), randomUUID()]);
+    const plans: PlanInput[] = [];
+    const { activities } = createBatchFakes({
+      async load({ batchId }) {
+        open.delete(batchId);
+        return loadedAs('settled');
+      },
+    });
+    await using worker = await server.startWorker({
+      ...activities,
+      async planBatches(input) {
+        const batches = [...open].map(toRunnable);
+        if (input.isPlanned) return { batches };
+        plans.push(input);
+        return plans.length === 1 ? { batches, lookAgainMs: 3_600_000 } : { batches, isAll: true };
+      },
+      startReviews: async () => undefined,
+    });
+    const run = await startSync(worker);
+    await until('all batches', async () => open.size === 0);
+    expect(plans).toHaveLength(1);
+    await run.signal(nudgeSignal);
+    await run.result();
+    expect(plans).toHaveLength(2);
+    expect(plans[1]?.askedAt).toBeGreaterThan(plans[0]?.askedAt ?? 0);
+  });
+
   test('a batch that another run has in flight is waited for, not started beside it', async () => {
     const plan = createPlan(1);
     const [batchId = ''] = plan.ids;

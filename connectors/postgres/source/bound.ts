@@ -21,6 +21,8 @@ export interface FoundBound {
   readonly horizon: Horizon;
   /** What the clock of the database is as a cursor value. */
   readonly clock: bigint;
+  /** When the bound of an integer cursor was noted, where that is known. */
+  readonly noted?: bigint | undefined;
 }
 
 /**
@@ -38,16 +40,17 @@ export async function findBound(
       ? await reading((within) => largest(within, shape))
       : null;
   const horizon = await readHorizon(query); // behind the look at the largest value
-  if (!isNew) return { bound: settle(known, horizon), horizon, clock: horizon.clock };
+  const { clock } = horizon;
+  if (!isNew) return { bound: settle(known, horizon), horizon, clock, noted: known.since };
   if (shape.cursor.kind === 'integer') {
-    if (fresh === null || !isBehind(fresh, head)) return { horizon, clock: horizon.clock };
-    const bound = settle({ bound: fresh, since: horizon.clock }, horizon);
-    return { bound, horizon, clock: horizon.clock };
+    if (fresh === null || !isBehind(fresh, head)) return { horizon, clock };
+    const bound = settle({ bound: fresh, since: clock }, horizon);
+    return { bound, horizon, clock, noted: clock };
   }
   const safe = safeTime(horizon, lagMsOf(shape.table.settings));
   const value = await cursorTime(query, shape, safe);
   const bound = settle({ bound: value, prepared: horizon.end }, horizon);
-  return { bound, horizon, clock: horizon.clock + (value - safe) };
+  return { bound, horizon, clock: clock + (value - safe) };
 }
 
 export function isBehind(value: bigint, head: CursorValue): boolean {

@@ -28,8 +28,19 @@ export async function planFollowed(job: PlanJob, memo: string, from: Position): 
   return {
     ranges,
     memo: formatMemo(following, isAwaited ? bound : undefined),
-    ...(lookAgainMs !== undefined && { lookAgainMs }),
+    ...(lookAgainMs === undefined ? { isAll: hasAll(job, found) } : { lookAgainMs }),
   };
+}
+
+/** An integer says nothing of time: what was there when the bound was noted lies below it. */
+function hasAll({ shape, limits }: PlanJob, { bound, clock, noted }: FoundBound): boolean {
+  if (shape.cursor.kind !== 'integer' || bound === undefined) return true;
+  return noted !== undefined && noted >= askedAt(clock, limits);
+}
+
+/** The clock of the database when it was asked for what is there. */
+function askedAt(clock: bigint, { askedAgoMs }: PlanLimits): bigint {
+  return askedAgoMs === undefined ? clock : clock - BigInt(Math.ceil(askedAgoMs)) * 1000n;
 }
 
 interface SafeCut {
@@ -52,7 +63,7 @@ async function cutTo({ reading, shape, limits }: PlanJob, from: CursorValue, bou
 
 /** Milliseconds after which rows that are there, behind the bound, may be read. */
 async function lookAgain(
-  { reading, shape }: PlanJob,
+  { reading, shape, limits }: PlanJob,
   reached: CursorValue,
   { bound, horizon, clock }: FoundBound,
 ): Promise<number | undefined> {
@@ -60,7 +71,8 @@ async function lookAgain(
     return bound && !isSafe(bound) ? waitMs(horizon) : undefined;
   }
   const next = await reading((query) => nextValue(query, shape, reached));
-  if (next === null || next > clock) return undefined; // nothing, or written ahead of the clock
+  // Nothing, or written ahead of the clock, or later than it was asked for.
+  if (next === null || next > askedAt(clock, limits)) return undefined;
   const lagMs = lagMsOf(shape.table.settings);
   const rest = lagMs - Number((clock - next) / 1000n);
   return Math.max(rest, isHeld(bound, next) ? waitMs(horizon) : 1);
