@@ -37,8 +37,9 @@ const allowed = {
     'temporal',
     'config',
   ],
+  demo: ['core'],
   local: ['core', 'config', 'temporal'],
-  cli: ['core', 'config', 'local'],
+  cli: ['core', 'config', 'demo', 'local'],
   console: ['core'],
 };
 
@@ -51,7 +52,7 @@ const allowedTypes = {
 };
 
 const ownFolders =
-  '^(core|formats|store|pipeline|connectors|config|intake|activities|workflows|temporal|workers|server|local|cli|console|scripts|bench|test|docs|examples)/';
+  '^(core|formats|store|pipeline|connectors|config|intake|activities|workflows|temporal|workers|server|demo|local|cli|console|scripts|bench|test|docs|examples)/';
 
 const anyOf = (folders) => folders.map((folder) => `^${folder}(/|[.]ts$)`);
 

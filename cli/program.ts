@@ -90,7 +90,9 @@ function addInstanceVerbs(program: Command, end: End): void {
     .action(async (flags: JsonFlag) => end(await runDoctor(flags)));
   program
     .command('demo')
-    .description('post events of devices and applications to the source app, some of them odd')
+    .description(
+      'go on with the demo: post events, some of them odd, and change rows of its database',
+    )
     .option('--minutes <n>', 'for so long', '10')
     .option('--rate <n>', 'events a second', '200')
     .option(...json)

@@ -1,3 +1,5 @@
+import type { DemoSettings } from '../core/configuration.ts';
+import type { DemoOptions } from '../local/demo.ts';
 import type { ConfigurationAnswer } from '../server/contract/configuration.ts';
 import type { GroupAnswer } from '../server/contract/failed.ts';
 import type { TableAnswer } from '../server/contract/runs.ts';
@@ -10,8 +12,9 @@ import { printTokens } from './print-tokens.ts';
 export async function printReadyBlock(
   api: Api,
   tokens: Readonly<Record<string, string>>,
+  fed?: DemoOptions,
 ): Promise<void> {
-  const { console: url, temporalUi, temporal, warehouseUrl, home, pid } = api.info;
+  const { console: url, temporalUi, temporal, warehouseUrl, demoDatabaseUrl, home, pid } = api.info;
   const tables = await api.get<TableAnswer[]>('tables');
   const groups = await api.get<GroupAnswer[]>('failed/groups');
   print('');
@@ -19,6 +22,7 @@ export async function printReadyBlock(
   print(`  API        ${url}`);
   print(`  Temporal   ${temporalUi ?? temporal}`);
   if (warehouseUrl !== null) print(`  warehouse  ${warehouseUrl}`);
+  if (demoDatabaseUrl !== undefined) print(`  demo       ${demoDatabaseUrl}`);
   print('');
   if (tables.length > 0) {
     printTables(tables);
@@ -28,13 +32,17 @@ export async function printReadyBlock(
     printTokens(tokens);
     print('');
   }
-  const { sources } = await api.get<ConfigurationAnswer>('configuration');
-  printNextSteps(groups, { temporalUi, isDemo: sources['app'] === 'http' });
+  const { demo } = await api.get<ConfigurationAnswer>('configuration');
+  if (fed && fed.minutes > 0) {
+    print(`The demo ${describeDemo(fed)} for ${fed.minutes} minutes; "demo" goes on with it.`);
+    print('');
+  }
+  printNextSteps(groups, { temporalUi, demo });
 }
 
 export function printTables(tables: readonly TableAnswer[]): void {
   printTable(
-    ['destination', 'table', 'rows', 'failed events'],
+    ['destination', 'table', 'rows loaded', 'failed events'],
     tables.map(({ destination, schema, table, rowsLoaded, openFailures }) => [
       destination,
       `${schema}.${table}`,
@@ -44,11 +52,22 @@ export function printTables(tables: readonly TableAnswer[]): void {
   );
 }
 
+/** What it does, in words. */
+function describeDemo({ events, database }: DemoSettings): string {
+  const parts = [
+    events !== undefined && `posts events to ${events}`,
+    database !== undefined && `changes rows of ${database}`,
+  ];
+  return parts.filter((part) => part !== false).join(' and ');
+}
+
 function printNextSteps(
   groups: readonly GroupAnswer[],
-  { temporalUi, isDemo }: { readonly temporalUi: string | null; readonly isDemo: boolean },
+  { temporalUi, demo }: { readonly temporalUi: string | null; readonly demo: DemoSettings },
 ): void {
-  const typed = groups.find(({ field, kind }) => field !== null && kind === 'type-mismatch');
+  // Of what is fed there are more all the time: the others can be brought to an end.
+  const quiet = groups.filter(({ source }) => source !== demo.events);
+  const typed = quiet.find(({ field, kind }) => field !== null && kind === 'type-mismatch');
   const chosen = typed ?? groups[0];
   const steps: [string, string][] = [];
   if (chosen) {
@@ -60,7 +79,9 @@ function printNextSteps(
     if (typed) steps.push([`failed retry ${id}`, 'load them, exactly once']);
   }
   steps.push(['sync', 'load what is new']);
-  if (isDemo) steps.push(['demo', 'post 200 events a second to the source app, for 10 minutes']);
+  if (Object.keys(demo).length > 0) {
+    steps.push(['demo', `the demo ${describeDemo(demo)}, for ten minutes more`]);
+  }
   print('What to try next, in a second terminal:');
   const width = Math.max(...steps.map(([verb]) => verb.length));
   for (const [verb, what] of steps) print(`  npm run millrace -- ${verb.padEnd(width)}  ${what}`);

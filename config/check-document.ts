@@ -2,12 +2,9 @@ import type { z } from 'zod';
 import type { Configuration, PipelineSettings } from '../core/configuration.ts';
 import { isPipelineError } from '../core/errors.ts';
 import { destinationModule, sourceModule } from '../connectors/registry.ts';
+import { checkDemo } from './check-demo.ts';
 import { documentShape, intervalOf, type ConfigurationDocument } from './document-shape.ts';
-
-export interface Problem {
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-}
+import { missing, type Problem } from './problems.ts';
 
 /** Everything that is wrong with a document, or the configuration that it describes. */
 export async function checkDocument(document: unknown): Promise<{
@@ -21,6 +18,7 @@ export async function checkDocument(document: unknown): Promise<{
     ...checkPipelines(parsed.data),
     ...checkNames(parsed.data),
     ...(await checkPlaces(parsed.data)),
+    ...(await checkDemo(parsed.data)),
   ];
   if (problems.length > 0) return { configuration: null, problems };
   return { configuration: toConfiguration(parsed.data), problems };
@@ -30,6 +28,7 @@ function toConfiguration({
   destinations,
   sources,
   pipelines,
+  demo,
 }: ConfigurationDocument): Configuration {
   return {
     destinations,
@@ -37,6 +36,7 @@ function toConfiguration({
     pipelines: Object.fromEntries(
       Object.entries(pipelines).map(([name, pipeline]) => [name, toPipeline(pipeline)]),
     ),
+    ...(demo && { demo }),
   };
 }
 
@@ -148,12 +148,6 @@ async function checkPlaces({ destinations }: ConfigurationDocument): Promise<rea
   return problems;
 }
 
-function missing(what: string, name: string, known: readonly string[]): string {
-  const close = nearest(name, known);
-  const list = known.length === 0 ? 'none is configured' : `there are ${known.join(', ')}`;
-  return `there is no ${what} ${name}: ${close === undefined ? list : `did you mean ${close}?`}`;
-}
-
 function toProblems(error: z.ZodError, prefix: readonly (string | number)[]): Problem[] {
   return error.issues.flatMap((issue) => {
     const path = [...prefix, ...issue.path.filter((part) => typeof part !== 'symbol')];
@@ -166,26 +160,4 @@ function toProblems(error: z.ZodError, prefix: readonly (string | number)[]): Pr
     }
     return [{ path, message: issue.message }];
   });
-}
-
-/** The known word that a mistyped one is likely to be. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
-  const ranked = known
-    .map((candidate) => ({ candidate, distance: editDistance(word, candidate) }))
-    .filter(({ candidate, distance }) => distance <= Math.max(1, candidate.length / 3))
-    .sort((a, b) => a.distance - b.distance);
-  return ranked[0]?.candidate;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const swap = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(swap, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
 }

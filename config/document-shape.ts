@@ -60,6 +60,16 @@ export const documentShape = z.strictObject({
       }),
     )
     .default({}),
+  demo: z
+    .strictObject({
+      events: z.string().optional().describe('an http source that "npm start" posts events to'),
+      database: z
+        .string()
+        .optional()
+        .describe('a postgres source without a url: "npm start" fills its database'),
+    })
+    .optional()
+    .describe('sources that are fed for ten minutes after each "npm start"'),
 });
 
 export type ConfigurationDocument = z.infer<typeof documentShape>;

@@ -44,15 +44,21 @@ export async function settingsAt(
 ): Promise<readonly string[]> {
   const [section, name] = path.map(String);
   if (section === undefined || path.length === 1) return Object.keys(documentShape.shape);
-  if (section === 'pipelines') return pipelineSettingsAt(path);
+  if (section === 'pipelines' || section === 'demo') return ownSettingsAt(path);
   const type = typeOf(section, name ?? '');
   if (type === undefined || path.length > 3) return [];
+  return connectorSettings(section, type);
+}
+
+async function connectorSettings(section: string, type: string): Promise<readonly string[]> {
   const find = section === 'sources' ? sourceModule : destinationModule;
   const module = await find(type).catch(() => null);
   return module ? ['type', ...Object.keys(toSchema(module.settings).properties ?? {})] : [];
 }
 
-function pipelineSettingsAt(path: readonly (string | number)[]): readonly string[] {
+/** Where no connector has a say. */
+function ownSettingsAt(path: readonly (string | number)[]): readonly string[] {
+  if (path[0] === 'demo') return ['events', 'database'];
   if (path[2] === 'streams' && path.length > 3) return ['write', 'key', 'version'];
   return ['source', 'destinations', 'schedule', 'write', 'streams'];
 }

@@ -3,9 +3,10 @@ import { dirname, resolve } from 'node:path';
 import { isCollection, LineCounter, parseDocument, type Document } from 'yaml';
 import type { Configuration } from '../core/configuration.ts';
 import { PipelineError } from '../core/errors.ts';
-import { checkDocument, nearest, type Problem } from './check-document.ts';
+import { checkDocument } from './check-document.ts';
 import { expandValues } from './expand-values.ts';
 import { settingsAt } from './json-schema.ts';
+import { nearest, type Problem } from './problems.ts';
 
 export interface LoadedConfiguration {
   readonly configuration: Configuration;

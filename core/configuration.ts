@@ -6,6 +6,15 @@ export interface Configuration {
   readonly destinations: Readonly<Record<string, ConnectorSettings>>;
   readonly sources: Readonly<Record<string, ConnectorSettings>>;
   readonly pipelines: Readonly<Record<string, PipelineSettings>>;
+  readonly demo?: DemoSettings;
+}
+
+/** Sources that the demo feeds, by name. */
+export interface DemoSettings {
+  /** Events are posted to it. */
+  readonly events?: string | undefined;
+  /** It has no place of its own: the demo fills a database of the embedded server, and changes it. */
+  readonly database?: string | undefined;
 }
 
 /** `type` chooses the connector; the rest is checked by the connector's own schema. */

@@ -37,12 +37,19 @@ export interface ChildSpec {
   readonly readyTimeoutMs: number;
   /** What it means for a person when the child cannot be started. */
   readonly failureKind: FailureKind;
+  /** It may come to its end: it is not started again when it ends with 0. */
+  readonly onEnd?: () => void;
 }
 
 export interface ChildStart {
   readonly signal: AbortSignal;
   /** Where in the log file this start begins. */
   readonly logOffset: number;
+}
+
+interface Life {
+  readonly served: boolean;
+  readonly code: number | null;
 }
 
 /**
@@ -106,8 +113,9 @@ export class Child {
     for (let exits = 0; !this.#stopping.signal.aborted;) {
       const startedAt = Date.now();
       const outcome = await this.#runOnce(ready).catch((error: unknown) => ready.reject(error));
-      served ||= outcome === true;
+      served ||= outcome?.served === true;
       exits += 1;
+      if (outcome && this.#hasEnded(outcome)) return ready.resolve();
       if (!served && exits >= exitsBeforeReady) ready.reject(this.#failure('ends at once'));
       if (Date.now() - startedAt > backoff.resetAfterMs) delayMs = backoff.firstMs;
       await sleep(delayMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
@@ -117,22 +125,30 @@ export class Child {
     ready.reject(new DOMException(`${this.#spec.name} was stopped`, 'AbortError'));
   }
 
-  /** One life of the child; resolves after its end with whether it ever served. */
-  async #runOnce(ready: PromiseWithResolvers<void>): Promise<boolean> {
+  /** Whether it came to its end by itself, and may. */
+  #hasEnded({ code }: Life): boolean {
+    const { onEnd } = this.#spec;
+    if (code !== 0 || onEnd === undefined || this.#stopping.signal.aborted) return false;
+    onEnd();
+    return true;
+  }
+
+  /** One life of the child; resolves after its end with whether it ever served, and its exit code. */
+  async #runOnce(ready: PromiseWithResolvers<void>): Promise<Life> {
     const ended = new AbortController();
     const { folder, logFile } = this.#spec;
     if (folder !== undefined) mkdirSync(folder, { recursive: true, mode: 0o700 });
     const logOffset = openLog(logFile);
     const child = this.#spawn();
-    const exit = new Promise<void>((resolve) => {
-      child.once('error', () => resolve());
-      child.once('exit', () => resolve());
+    const exit = new Promise<number | null>((resolve) => {
+      child.once('error', () => resolve(null));
+      child.once('exit', resolve);
     });
     const serving = this.#serve(ready, { signal: ended.signal, logOffset });
-    await exit;
+    const code = await exit;
     ended.abort();
     await this.#sweep(child);
-    return serving;
+    return { served: await serving, code };
   }
 
   async #serve(ready: PromiseWithResolvers<void>, start: ChildStart): Promise<boolean> {

@@ -18,6 +18,8 @@ export interface InstanceInfo {
   readonly pid: number;
   /** Destinations in the embedded Postgres. Those with a `url` are the configuration's. */
   readonly destinations: Readonly<Record<string, string>>;
+  /** The database of the source that the demo fills. */
+  readonly demoDatabaseUrl?: string;
   /** By source, on the first start only. */
   readonly tokens: Readonly<Record<string, string>>;
 }

@@ -7,6 +7,7 @@ import {
   type ChildCommands,
   type InstanceSettings,
 } from './children.ts';
+import { createDemoSpec, type DemoOptions } from './demo.ts';
 import type { Home } from './home.ts';
 import type { InstanceInfo } from './instance.ts';
 import { choosePorts, type PortChoice, type Ports } from './ports.ts';
@@ -19,6 +20,7 @@ import { checkTemporalAddress, createTemporalSpec } from './temporal.ts';
 export interface StartOptions {
   readonly ports: PortChoice;
   readonly embeddedDatabases: readonly string[];
+  readonly demo?: DemoOptions | undefined;
   readonly commands: ChildCommands;
   readonly env: NodeJS.ProcessEnv;
   readonly onProgress: (message: string) => void;
@@ -90,7 +92,13 @@ export class Supervisor {
   }
 
   #needsPostgres(): boolean {
-    return !this.#options.env.DATABASE_URL || this.#options.embeddedDatabases.length > 0;
+    return !this.#options.env.DATABASE_URL || this.#databases().length > 0;
+  }
+
+  /** In the embedded server. */
+  #databases(): readonly string[] {
+    const { embeddedDatabases, demo } = this.#options;
+    return demo?.database === undefined ? embeddedDatabases : [...embeddedDatabases, demo.database];
   }
 
   async #choosePorts(): Promise<Ports> {
@@ -113,8 +121,7 @@ export class Supervisor {
     });
     await this.#startChild(postgres.spec);
     await postgres.completeRole();
-    for (const name of this.#options.embeddedDatabases)
-      await ensureDatabase(postgres.baseUrl, name);
+    for (const name of this.#databases()) await ensureDatabase(postgres.baseUrl, name);
     return postgres.baseUrl;
   }
 
@@ -132,7 +139,7 @@ export class Supervisor {
   }
 
   async #describe(ports: Ports, settings: InstanceSettings): Promise<InstanceInfo> {
-    const { env, embeddedDatabases } = this.#options;
+    const { env, embeddedDatabases, demo } = this.#options;
     const { warehouseBaseUrl: base, catalogUrl, temporalAddress } = settings;
     const [first] = embeddedDatabases;
     const server = `http://127.0.0.1:${ports.server}`;
@@ -150,6 +157,8 @@ export class Supervisor {
         embeddedDatabases.map((name) => [name, databaseUrl(base ?? '', name)]),
       ),
       tokens: {},
+      ...(base !== undefined &&
+        demo?.database !== undefined && { demoDatabaseUrl: databaseUrl(base, demo.database) }),
     };
   }
 
@@ -160,7 +169,26 @@ export class Supervisor {
     await this.#allOrNone([
       this.#startChild(createWorkerSpec(this.#home, commands.worker, childEnv)),
       this.#startChild(createServerSpec(this.#home, commands.server, childEnv)),
+      this.#startDemo(childEnv),
     ]);
+  }
+
+  /** What is wrong with the demo must not keep Millrace from running. */
+  async #startDemo(env: NodeJS.ProcessEnv): Promise<void> {
+    const { demo, onProgress } = this.#options;
+    if (demo === undefined) return;
+    const onEnd = () => {
+      if (demo.minutes > 0)
+        onProgress('the demo has ended: "npm run millrace -- demo" goes on with it');
+    };
+    try {
+      await this.#startChild(createDemoSpec(this.#home, demo, { env, onEnd }));
+    } catch (error) {
+      if (this.#stopping.signal.aborted) throw error;
+      onProgress(
+        `the demo does not run: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
   }
 
   async #startChild(spec: ChildSpec): Promise<void> {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PipelineError, must } from '../core/errors.ts';
 import { ownCommands, type ChildCommands } from './children.ts';
+import type { DemoOptions } from './demo.ts';
 import { openHome, withHomeFaults, type Home } from './home.ts';
 import { readInstance, type InstanceInfo } from './instance.ts';
 import { endLeftovers } from './leftovers.ts';
@@ -19,6 +20,8 @@ export interface UpOptions {
    * `warehouse`, or none where DATABASE_URL names the catalog.
    */
   readonly embeddedDatabases?: readonly string[];
+  /** Sources that are filled and fed by us. */
+  readonly demo?: DemoOptions;
   readonly onProgress?: (message: string) => void;
   readonly commands?: Partial<ChildCommands>;
   readonly env?: NodeJS.ProcessEnv;
@@ -63,6 +66,7 @@ async function runHere(home: Home, options: UpOptions): Promise<OwnedInstance> {
     const supervisor = new Supervisor(home, state, {
       ports: options.ports,
       embeddedDatabases: options.embeddedDatabases ?? (env.DATABASE_URL ? [] : ['warehouse']),
+      demo: options.demo,
       commands: { ...ownCommands, ...options.commands },
       env,
       onProgress: options.onProgress ?? (() => undefined),

@@ -18,9 +18,8 @@ export async function openDestination(
   { type, ...settings }: ConnectorSettings,
 ): Promise<OpenedDestination> {
   const module = await destinationModule(type);
-  const base = environment.warehouseBaseUrl;
-  const defaultUrl = base === undefined ? undefined : `${base}/${name}`;
   const parsed = module.settings.parse(settings);
+  const defaultUrl = embeddedUrl(environment, name);
   const destination = await module.open(parsed, { name, installation, defaultUrl });
   const { naming } = module;
   return {
@@ -31,14 +30,24 @@ export async function openDestination(
 }
 
 export async function openSource(
-  { catalog }: ServerContext,
+  { catalog, environment }: ServerContext,
   name: string,
   { type, ...settings }: ConnectorSettings,
   configDir: string,
 ): Promise<ReplayableSource> {
   const module = await sourceModule(type);
   const intake = createIntakeReader(catalog);
-  return module.open(module.settings.parse(settings), { name, configDir, now: Date.now, intake });
+  const defaultUrl = embeddedUrl(environment, name);
+  const context = { name, configDir, now: Date.now, intake, defaultUrl };
+  return module.open(module.settings.parse(settings), context);
+}
+
+/** The database of that name in the embedded server, where there is one. */
+function embeddedUrl(
+  { warehouseBaseUrl: base }: ServerContext['environment'],
+  name: string,
+): string | undefined {
+  return base === undefined ? undefined : `${base}/${name}`;
 }
 
 /** A source of the applied configuration. @throws PipelineError `not-found` */

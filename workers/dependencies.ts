@@ -32,6 +32,7 @@ export function createDependencies(from: DependencySources): ActivityDependencie
   const threads = new ThreadPool({
     size: environment.threads,
     catalogUrl: environment.catalogUrl,
+    embeddedUrl: warehouseBaseUrl,
     maxHeapMiB: 256,
     onProgress: progress.report,
   });
@@ -42,7 +43,7 @@ export function createDependencies(from: DependencySources): ActivityDependencie
     staging: createLocalStaging(stagingDir),
     configuration,
     destinations: pool,
-    openSource: openSourceWith(catalog),
+    openSource: openSourceWith(catalog, warehouseBaseUrl),
     threads,
     engine: createEngine(access),
     progress,
@@ -67,11 +68,15 @@ function toSettings(environment: Environment, installation: string) {
   };
 }
 
-function openSourceWith(catalog: Catalog): ActivityDependencies['openSource'] {
+function openSourceWith(
+  catalog: Catalog,
+  embeddedUrl: string | undefined,
+): ActivityDependencies['openSource'] {
   const intake = createIntakeReader(catalog);
   return async ({ name, settings: { type, ...settings }, configDir }: ConfiguredSource) => {
     const module = await sourceModule(type);
-    const context = { name, configDir, now: Date.now, intake };
+    const defaultUrl = embeddedUrl && `${embeddedUrl}/${name}`;
+    const context = { name, configDir, now: Date.now, intake, defaultUrl };
     return module.open(module.settings.parse(settings), context);
   };
 }

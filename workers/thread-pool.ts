@@ -32,6 +32,8 @@ export interface ThreadPoolOptions {
   readonly maxHeapMiB: number;
   /** Where threads read the intake. */
   readonly catalogUrl: string;
+  /** The embedded server, without a database. */
+  readonly embeddedUrl: string | undefined;
   readonly onProgress: (progress: { rows: number; bytes: number }) => void;
 }
 
@@ -82,7 +84,8 @@ export class ThreadPool implements ThreadRunner, AsyncDisposable {
 
   #spawn(): Thread {
     const resourceLimits = { maxOldGenerationSizeMb: this.#options.maxHeapMiB };
-    const workerData: ThreadData = { catalogUrl: this.#options.catalogUrl };
+    const { catalogUrl, embeddedUrl } = this.#options;
+    const workerData: ThreadData = { catalogUrl, embeddedUrl };
     const worker = new Worker(entry, { resourceLimits, workerData });
     const thread: Thread = { worker, job: null };
     worker.on('message', (message: ToMain) => this.#receive(thread, message));

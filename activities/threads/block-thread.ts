@@ -18,7 +18,7 @@ import type { ThreadData, ThreadError, ToMain, ToThread } from './thread-message
 const port = must(parentPort, 'the parent of this thread');
 const tasks = new Map<number, AbortController>();
 /** Connects when it is first read. */
-const { catalogUrl } = workerData as ThreadData;
+const { catalogUrl, embeddedUrl } = workerData as ThreadData;
 const catalog = openCatalog({
   url: catalogUrl,
   applicationName: 'millrace-reader',
@@ -62,7 +62,9 @@ async function* openInput(task: BlockTask, signal: AbortSignal): AsyncIterable<R
   }
   const module = await sourceModule(input.settings.type);
   const { type: _type, ...settings } = input.settings;
-  const context = { name: input.source, configDir: input.configDir, now: Date.now, intake };
+  const { source: name, configDir } = input;
+  const defaultUrl = embeddedUrl && `${embeddedUrl}/${name}`;
+  const context = { name, configDir, now: Date.now, intake, defaultUrl };
   await using source = await module.open(module.settings.parse(settings), context);
   for await (const block of source.read(input.range, { signal, limits, lane: input.lane })) {
     if (input.stream === undefined || block.stream === input.stream) yield block;

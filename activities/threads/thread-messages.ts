@@ -4,6 +4,8 @@ import type { BlockTask, BlockTaskResult } from './block-task.ts';
 /** What a thread is born with. */
 export interface ThreadData {
   readonly catalogUrl: string;
+  /** The embedded server, without a database. */
+  readonly embeddedUrl: string | undefined;
 }
 
 export type ToThread =

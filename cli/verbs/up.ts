@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { embeddedDestinations } from '../../config/embedded-destinations.ts';
 import { loadConfiguration, type LoadedConfiguration } from '../../config/load-configuration.ts';
 import { upDetached } from '../../local/detach.ts';
+import type { DemoOptions } from '../../local/demo.ts';
 import { homeDirectory } from '../../local/home.ts';
 import type { InstanceInfo } from '../../local/instance.ts';
 import { up, type OwnedInstance, type UpOptions } from '../../local/up.ts';
@@ -9,10 +10,12 @@ import type { ConfigurationAnswer } from '../../server/contract/configuration.ts
 import type { SyncAnswer } from '../../server/contract/syncs.ts';
 import { createApi, type Api } from '../api.ts';
 import { applyConfiguration } from '../apply-configuration.ts';
+import { demoOf } from '../demo-of.ts';
 import { exitCode, VerbEnd } from '../exit-codes.ts';
 import { withDestinations } from '../known-destinations.ts';
 import { printJson, say } from '../print.ts';
 import { printReadyBlock } from '../ready-block.ts';
+import { waitForDemo } from '../wait-for-demo.ts';
 import { sayOutcome, waitForSync } from '../wait-for-sync.ts';
 import { waitUntilHealthy } from '../wait-until-healthy.ts';
 import type { JsonFlag } from './flags.ts';
@@ -29,6 +32,7 @@ interface Intent {
   readonly loaded: LoadedConfiguration | null;
   readonly started: boolean;
   readonly flags: UpFlags;
+  readonly demo: DemoOptions | undefined;
 }
 
 const defaultFile = 'millrace.yaml';
@@ -38,14 +42,15 @@ const firstSyncMs = 300_000;
 export async function runUp(flags: UpFlags): Promise<number> {
   const loaded = await readConfiguration(flags);
   const options = await toOptions(flags, loaded);
+  const intent = { loaded, flags, demo: options.demo };
   if (flags.detach) {
     const { started, info } = await upDetached(options);
-    await bringIn(info, { loaded, started, flags });
+    await bringIn(info, { ...intent, started });
     return exitCode.ok;
   }
   const instance = await up(options);
-  if (instance.owned) return runHere(instance, { loaded, started: true, flags });
-  await bringIn(instance.info, { loaded, started: false, flags });
+  if (instance.owned) return runHere(instance, { ...intent, started: true });
+  await bringIn(instance.info, { ...intent, started: false });
   return exitCode.ok;
 }
 
@@ -78,7 +83,7 @@ async function readConfiguration({ file, demo }: UpFlags): Promise<LoadedConfigu
 }
 
 async function toOptions(
-  { ports }: UpFlags,
+  { ports, file }: UpFlags,
   loaded: LoadedConfiguration | null,
 ): Promise<UpOptions> {
   if (ports !== 'auto' && ports !== 'default') {
@@ -86,11 +91,16 @@ async function toOptions(
   }
   const options = { home: homeDirectory(), ports, onProgress: say } as const;
   if (loaded === null) return options;
-  return { ...options, embeddedDatabases: await embeddedDestinations(loaded.configuration) };
+  const demo = demoOf(loaded, { isNamed: file !== undefined });
+  const embeddedDatabases = await embeddedDestinations(loaded.configuration);
+  return { ...options, embeddedDatabases, ...(demo && { demo }) };
 }
 
 /** Configuration, first sync, and the answer on stdout. */
-async function bringIn(info: InstanceInfo, { loaded, started, flags }: Intent): Promise<void> {
+async function bringIn(
+  info: InstanceInfo,
+  { loaded, started, flags, demo }: Intent,
+): Promise<void> {
   const api = await createApi(info);
   await waitUntilHealthy(info);
   const mayChange = started || flags.file !== undefined;
@@ -101,7 +111,8 @@ async function bringIn(info: InstanceInfo, { loaded, started, flags }: Intent): 
   }
   if (!started) sayOwner(info);
   else if (sources.length > 0) await waitForFirstSync(api, sources);
-  await printReadyBlock(api, tokens);
+  if (started && demo) await waitForDemo(api, demo);
+  await printReadyBlock(api, tokens, started ? demo : undefined);
 }
 
 /** What an applied configuration brought. */

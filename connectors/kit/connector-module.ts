@@ -19,6 +19,8 @@ export interface SourceContext {
   now(): number;
   /** What was received from sources that cannot be read again. */
   readonly intake?: IntakeReader;
+  /** Its database in the embedded server, for the source that the demo fills. */
+  readonly defaultUrl?: string | undefined;
 }
 
 /** One kind of source: what `type:` in `millrace.yaml` chooses. */
@@ -32,6 +34,8 @@ export interface SourceModule<Settings = unknown> {
   readonly copyFormats?: readonly CopyFormat[];
   /** Events are posted to it: how requests are treated. */
   intakeRules?(settings: Settings, source: string): IntakeRules;
+  /** Whether its settings leave open where it is: only the demo's may. */
+  isPlaceless?(settings: Settings): boolean;
   /** @throws PipelineError `invalid-config`, `source-unavailable` */
   open(settings: Settings, context: SourceContext): Promise<ReplayableSource>;
 }

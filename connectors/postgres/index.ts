@@ -13,7 +13,7 @@ export const postgresDestination: DestinationModule<PostgresSettings> = {
   copyFormats: ['postgres-text'],
   placeOf,
   async open(settings, { name, installation, defaultUrl }) {
-    const url = requireUrl(settings, name, defaultUrl);
+    const url = requireUrl(settings, `destination ${name}`, defaultUrl);
     const embedded = settings.url === undefined;
     return new PostgresDestination({ url, name, installation, embedded });
   },
@@ -22,5 +22,10 @@ export const postgresDestination: DestinationModule<PostgresSettings> = {
 export const postgresSource: SourceModule<PostgresSourceSettings> = {
   settings: postgresSourceSettings,
   copyFormats: ['postgres-text'],
-  open: async (settings, { name }) => new PostgresSource(name, settings),
+  isPlaceless: ({ url }) => url === undefined,
+  open: async (settings, { name, defaultUrl }) =>
+    new PostgresSource(name, {
+      ...settings,
+      url: requireUrl(settings, `source ${name}`, defaultUrl),
+    }),
 };

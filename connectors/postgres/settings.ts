@@ -12,15 +12,15 @@ export const postgresSettings = z.strictObject({
 export type PostgresSettings = z.infer<typeof postgresSettings>;
 
 export function requireUrl(
-  { url }: PostgresSettings,
-  name: string,
+  { url }: Pick<PostgresSettings, 'url'>,
+  what: string,
   defaultUrl: string | undefined,
 ): string {
   const chosen = url ?? defaultUrl;
   if (chosen !== undefined) return chosen;
   throw new PipelineError(
     'invalid-config',
-    `destination ${name} has no url, and there is no embedded PostgreSQL here: write its url in millrace.yaml`,
+    `${what} has no url, and there is no embedded PostgreSQL here: write its url in millrace.yaml`,
   );
 }
 

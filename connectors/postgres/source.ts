@@ -1,6 +1,6 @@
 import { to as copyTo } from 'pg-copy-streams';
 import { toFieldPath } from '../../core/field-types.ts';
-import { isPipelineError } from '../../core/errors.ts';
+import { isPipelineError, must } from '../../core/errors.ts';
 import type { Position, PositionRange } from '../../core/positions.ts';
 import type { RecordBlock } from '../../core/records.ts';
 import type {
@@ -60,7 +60,7 @@ export class PostgresSource implements ReplayableSource {
   constructor(name: string, settings: PostgresSourceSettings) {
     this.#name = name;
     this.#settings = settings;
-    this.#connections = new PostgresConnections(settings.url, maxConnections, sourceWords);
+    this.#connections = new PostgresConnections(must(settings.url), maxConnections, sourceWords);
   }
 
   async check(signal: AbortSignal): Promise<void> {
@@ -238,7 +238,11 @@ async function planWhole(
   from: Position,
 ): Promise<LanePlan> {
   const to = formatGeneration(parseGeneration(from) + 1);
-  return { ranges: [{ from, to, bytes: await reading((query) => sizeOf(query, table)) }], memo };
+  return {
+    ranges: [{ from, to, bytes: await reading((query) => sizeOf(query, table)) }],
+    memo,
+    isAll: true,
+  };
 }
 
 function conditionOf(shape: TableShape, { from, to }: PositionRange): string {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { PipelineSettings } from '../../core/configuration.ts';
+import type { DemoSettings, PipelineSettings } from '../../core/configuration.ts';
 
 /** PUT /v1/configuration */
 export const applyBody = z.strictObject({
@@ -26,4 +26,5 @@ export interface ConfigurationAnswer {
   readonly sources: Readonly<Record<string, string>>;
   readonly destinations: Readonly<Record<string, string>>;
   readonly pipelines: Readonly<Record<string, PipelineSettings>>;
+  readonly demo: DemoSettings;
 }

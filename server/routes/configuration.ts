@@ -30,7 +30,12 @@ export function configurationRoutes(server: ServerContext): Hono {
 
 async function readNames(server: ServerContext): Promise<ConfigurationAnswer> {
   const applied = await readApplied(server);
-  const { sources, destinations, pipelines } = applied?.configuration ?? emptyConfiguration;
+  const {
+    sources,
+    destinations,
+    pipelines,
+    demo = {},
+  } = applied?.configuration ?? emptyConfiguration;
   return {
     version: applied?.version ?? 0,
     appliedAt: applied?.appliedAt ?? null,
@@ -38,6 +43,7 @@ async function readNames(server: ServerContext): Promise<ConfigurationAnswer> {
     sources: typesOf(sources),
     destinations: typesOf(destinations),
     pipelines,
+    demo,
   };
 }
 

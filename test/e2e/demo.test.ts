@@ -3,12 +3,13 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readDemoTables, readReadings } from '../support/demo-files.ts';
 import { sumFiles, sumWarehouse } from '../support/demo-tables.ts';
 import { runCli, withoutOurs, type CliResult, type InstanceUrls } from '../support/instance.ts';
+import { queryAt } from '../support/postgres-server.ts';
 import { removeHome } from '../support/remove-home.ts';
+import { until } from '../support/until.ts';
 
 /** The demo as the README tells it: one instance, the tests in the order of the story. */
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -44,7 +45,11 @@ interface Group {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'millrace-demo-'));
-  environment = { ...withoutOurs(process.env), MILLRACE_HOME: join(folder, 'home') };
+  environment = {
+    ...withoutOurs(process.env),
+    MILLRACE_HOME: join(folder, 'home'),
+    MILLRACE_DEMO_MINUTES: '1',
+  };
   first = await cli('up', '--detach', '--ports', 'auto');
 }, 300_000);
 
@@ -64,6 +69,12 @@ test('up loads every record of the demo, parks the faulty ones, and says what ru
     const failed = table === 'sensors.readings' ? bad.length : 0;
     expect(first.stdout).toMatch(new RegExp(`${table} +${rows} +${failed}\n`));
   }
+  for (const table of ['app.readings', 'app.page_views', 'app.orders']) {
+    expect(first.stdout).toMatch(new RegExp(`${table} +\\d+ +\\d+\n`));
+  }
+  expect(first.stdout).toMatch(
+    /shop\.cars +\d+ +0\n.*shop\.countries +\d+ +0\n.*shop\.stocks +\d+ +0\n/s,
+  );
   for (const part of [url, temporalUi, warehouseUrl, 'failed list', 'mapping set', 'sync']) {
     expect(first.stdout).toContain(part);
   }
@@ -87,7 +98,7 @@ test('the walk-through of the README works word for word', async () => {
     const result = await shell(command.replace('<group>', group));
     const waiting = command.includes(' sync'); // what is left waits still: exit code 5
     expect({ command, ...result }).toMatchObject({ code: waiting ? 5 : 0 });
-    const line = result.stdout.split('\n').find((row) => row.includes('temperature: '));
+    const line = result.stdout.split('\n').find((row) => /sensors.*temperature: /.test(row));
     if (command.endsWith('failed list')) group = line?.split(' ')[0] ?? 'missing';
   }
   const temperatures = readReadings(root).bad.filter(({ raw }) =>
@@ -150,19 +161,48 @@ test('up on the running instance says so, applies nothing and ends', async () =>
   expect(await json<InstanceUrls>('up', '--detach')).toMatchObject({ pid, tokens: {} });
 });
 
-test('posts events to the source app, and every one of them is a row, a duplicate or a failed event', async () => {
-  const { posted } = await json<{ posted: number }>('demo', '--minutes', '0.1', '--rate', '300');
-  expect(posted).toBe(1_800);
-  const settled = await cli('sync', 'app');
-  expect([0, 5]).toContain(settled.code);
-  const { catalogUrl } = await json<InstanceUrls>('status');
-  const client = new pg.Client({ connectionString: catalogUrl });
-  await client.connect();
-  const { rows } = await client.query(
+test('every event that is posted is a row, a duplicate or a failed event, and every row of the shop is in the warehouse', async () => {
+  const log = join(environment['MILLRACE_HOME'] ?? '', 'logs/demo.log');
+  const end = await until('the end of what up feeds', async () =>
+    (await readFile(log, 'utf8')).split('\n').find((line) => line.includes('"ended":true')),
+  );
+  const fed = JSON.parse(end) as { posted: number };
+  const more = await json<{ posted: number; odd: number; changes: number }>(
+    'demo',
+    '--minutes',
+    '0.1',
+    '--rate',
+    '300',
+  );
+  expect(more.posted).toBe(1_800);
+  expect(Math.min(more.odd, more.changes)).toBeGreaterThan(0);
+  for (const source of ['app', 'shop']) expect([0, 5]).toContain((await cli('sync', source)).code);
+  const { catalogUrl, warehouseUrl, demoDatabaseUrl } = await json<
+    InstanceUrls & { demoDatabaseUrl: string }
+  >('status');
+  const rows = await queryAt(
+    catalogUrl,
     `SELECT sum(rows_loaded + rows_duplicate + rows_failed)::int AS n,
             sum(rows_duplicate)::int > 0 AS resent, sum(rows_failed)::int > 0 AS failed
        FROM millrace.deliveries JOIN millrace.batches USING (batch_id) WHERE source = 'app'`,
   );
-  await client.end();
-  expect(rows[0]).toEqual({ n: posted, resent: true, failed: true });
+  expect(rows).toEqual([{ n: fed.posted + more.posted, resent: true, failed: true }]);
+  for (const table of ['cars', 'countries', 'stocks']) {
+    const [theirs, ours] = [
+      await queryAt<{ row: string }>(
+        demoDatabaseUrl,
+        `SELECT to_jsonb(t)::text AS row FROM ${table} t`,
+      ),
+      await queryAt<{ row: string }>(
+        warehouseUrl,
+        `SELECT (SELECT jsonb_object_agg(key, value) FROM jsonb_each(to_jsonb(t)) WHERE key !~ '^_')::text AS row
+           FROM shop.${table} t`,
+      ),
+    ];
+    expect(theirs.length, table).toBeGreaterThan(400);
+    expect(new Set(ours.map(({ row }) => row)), table).toEqual(
+      new Set(theirs.map(({ row }) => row)),
+    );
+    expect(ours.length).toBe(theirs.length);
+  }
 });

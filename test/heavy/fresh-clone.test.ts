@@ -149,7 +149,7 @@ async function readParked(url: string) {
   try {
     const { rows } = await client.query(
       `SELECT line_number::int AS "lineNumber", kind, raw FROM millrace.failed_events
-        WHERE state = 'open' AND message <> '' ORDER BY line_number`,
+        WHERE source = 'sensors' AND state = 'open' AND message <> '' ORDER BY line_number`,
     );
     return rows;
   } finally {

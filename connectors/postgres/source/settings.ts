@@ -47,7 +47,8 @@ const pattern = z
 export const postgresSourceSettings = z.strictObject({
   url: z
     .url({ protocol: /^postgres(ql)?$/, error: 'must begin with postgres:// or postgresql://' })
-    .describe('postgres://user:password@host:port/database'),
+    .optional()
+    .describe('postgres://user:password@host:port/database; only the source of the demo has none'),
   tables: z
     .union([
       pattern,

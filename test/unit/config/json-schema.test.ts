@@ -13,7 +13,7 @@ test('the JSON Schema knows the settings of every connector', async () => {
             { required: ['type'], properties: { type: { const: 'file' }, path: {}, streams: {} } },
             { required: ['type'], properties: { type: { const: 'http' }, eventTypeField: {} } },
             {
-              required: ['type', 'url', 'tables'],
+              required: ['type', 'tables'],
               properties: { type: { const: 'postgres' }, url: {}, exclude: {} },
             },
           ],
@@ -35,6 +35,11 @@ test('the JSON Schema knows the settings of every connector', async () => {
 test('what may stand at a place depends on the type that stands beside it', async () => {
   const typeOf = () => 'postgres';
   expect(await settingsAt(['destinations', 'x', 'ulr'], typeOf)).toEqual(['type', 'url']);
-  expect(await settingsAt(['surces'], typeOf)).toEqual(['destinations', 'sources', 'pipelines']);
+  expect(await settingsAt(['surces'], typeOf)).toEqual([
+    'destinations',
+    'sources',
+    'pipelines',
+    'demo',
+  ]);
   expect(await settingsAt(['sources', 'x', 'y'], () => undefined)).toEqual([]);
 });

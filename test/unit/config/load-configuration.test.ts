@@ -188,6 +188,28 @@ destinations:
     expect(Object.keys(configuration.destinations)).toEqual(['a', 'b']);
   });
 
+  test('names the sources of the demo; only its database may leave open where it is', async () => {
+    const tables = "tables: 'public.*'";
+    const sources = `sources: { app: { type: http }, shop: { type: postgres, ${tables} } }\n`;
+    const demo = 'demo: { events: app, database: shop }\n';
+    const { configuration } = await load(sources + demo);
+    expect(configuration.demo).toEqual({ events: 'app', database: 'shop' });
+    expect(await complaints(sources)).toEqual([
+      '1:33: sources: source shop needs a url: where its database is',
+    ]);
+    expect(await complaints(`${sources}demo: { events: shop, database: app }\n`)).toEqual([
+      '2:9: demo: nothing can be posted to source shop: its type has to be http',
+      '2:23: demo: source app has to be of type postgres, without a url',
+      '1:33: sources: source shop needs a url: where its database is',
+    ]);
+    expect(
+      await complaints(`${sources}${demo}destinations: { shop: { type: postgres } }\n`),
+    ).toEqual(['3:17: destinations: would be in one database with the source of that name']);
+    expect(await complaints('demo: { evens: app, database: shp }\n')).toEqual([
+      '1:9: demo: unknown setting evens: did you mean events?',
+    ]);
+  });
+
   test('may not give two sources one schema', async () => {
     const lines = await complaints(
       'sources:\n  a-b: { type: file, path: x }\n  a_b: { type: file, path: y }\n',

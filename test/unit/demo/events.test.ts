@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createRandom } from '../../../bench/events.ts';
-import { DemoEvents } from '../../../cli/demo-events.ts';
+import { DemoEvents } from '../../../demo/events.ts';
 
 test('about one event of the demo in a hundred is odd, in each of four ways', () => {
   const events = new DemoEvents('run', createRandom(5));
