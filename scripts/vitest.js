@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { runCommand } from './commands.js';
@@ -34,6 +35,7 @@ export async function runVitest(name, projects, { show = false } = {}) {
   const command = toolCommand('vitest', [
     'run',
     ...projects.flatMap((project) => ['--project', project]),
+    ...(show ? [`--maxWorkers=${filesAtOnce(projects)}`] : []),
     '--reporter=default',
     '--reporter=json',
     `--outputFile.json=${resultFile}`,
@@ -41,6 +43,11 @@ export async function runVitest(name, projects, { show = false } = {}) {
   const options = { cwd: root, env: toolEnvironment() };
   if (!show) return { ...(await runCommand(command, options)), resultFile };
   return { code: await runShown(command, options), output: '', resultFile };
+}
+
+/** Tests of whole instances wait more than they work. Heavy ones measure: one after the other. */
+function filesAtOnce(projects) {
+  return projects.includes('heavy') ? 1 : Math.max(2, availableParallelism() - 1);
 }
 
 function runShown([program, ...args], options) {
