@@ -12,7 +12,7 @@ import {
   readBackfill,
 } from '../store/catalog/backfills.ts';
 import { listRunnable } from '../store/catalog/batches.ts';
-import { listLanes } from '../store/catalog/lanes.ts';
+import { listLanesOf } from '../store/catalog/lanes.ts';
 import type { BackupCheck } from './backup-check.ts';
 import type { Activities, BackfillOrder, BackfillStatus } from './contract.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -54,10 +54,7 @@ async function plan(
   const configured = await configuration.source(name);
   await backups.beforePlanning(configured); // what it finds is seen by the plan
   await using source = await openSource(configured);
-  const lanes = (await listLanes(catalog, name)).filter(
-    (row) => lane === null || row.lane === lane,
-  );
-  const known = lanes.map((row) => ({ name: row.lane, head: row.head, memo: row.memo }));
+  const known = await listLanesOf(catalog, { source: name, lane, stream });
   await planBackfill(catalog, {
     requestId,
     source: name,

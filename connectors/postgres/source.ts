@@ -4,30 +4,28 @@ import { isPipelineError, must } from '../../core/errors.ts';
 import type { Position, PositionRange } from '../../core/positions.ts';
 import type { RecordBlock } from '../../core/records.ts';
 import type {
+  AskedWindow,
   CopyContext,
   ImportedSchema,
   KnownLane,
   LanePlan,
   ObservedLane,
   PlanLimits,
+  PositionWindow,
   ReadContext,
   ReplayableSource,
 } from '../../core/source.ts';
 import { PostgresConnections } from './connection.ts';
+import { windowOf } from './source/asked-window.ts';
+import { betweenSql } from './source/between-sql.ts';
 import { BlockBuilder, type RowLabels } from './source/blocks.ts';
 import { checkTables, notesOf } from './source/check.ts';
 import { fieldsOf } from './source/columns.ts';
 import { readCopyRows } from './source/copy-rows.ts';
-import {
-  betweenSql,
-  cursorStart,
-  formatCursor,
-  formatGeneration,
-  parseCursor,
-  parseGeneration,
-} from './source/cursor.ts';
+import { cursorStart, formatCursor, formatGeneration, parseGeneration } from './source/cursor.ts';
 import { sourceWords, toCopyFault, toLaneFault, toReadFault, wrong } from './source/faults.ts';
 import { planFollowed } from './source/plan-followed.ts';
+import { parsePoint } from './source/point.ts';
 import { beginReading, isFollowed, lockShape, probe, selectRows } from './source/rows-sql.ts';
 import { openSession, queryOn } from './source/session.ts';
 import type { PostgresSourceSettings } from './source/settings.ts';
@@ -137,6 +135,10 @@ export class PostgresSource implements ReplayableSource {
       if (isPipelineError(error)) return false;
       throw error;
     }
+  }
+
+  async window(lane: KnownLane, asked: AskedWindow): Promise<PositionWindow> {
+    return windowOf(lane, asked);
   }
 
   async importSchema(schemaId: string, signal: AbortSignal): Promise<ImportedSchema> {
@@ -251,7 +253,7 @@ function conditionOf(shape: TableShape, { from, to }: PositionRange): string {
     return 'true';
   }
   const { kind } = shape.cursor;
-  return betweenSql(shape.cursor, parseCursor(kind, from), parseCursor(kind, to));
+  return betweenSql(shape, parsePoint(kind, from), parsePoint(kind, to));
 }
 
 async function sizeOf(query: Query, { schema, name }: SourceTable): Promise<number> {

@@ -14,7 +14,7 @@ import {
   wholeStreams,
   type BackfillRow,
 } from '../../store/catalog/backfills.ts';
-import { listLanes } from '../../store/catalog/lanes.ts';
+import { listLanesOf } from '../../store/catalog/lanes.ts';
 import { isPaused } from '../../store/catalog/pauses.ts';
 import { wantSync } from '../../store/catalog/wanted-syncs.ts';
 import { signalBackfill, startBackfill } from '../../temporal/backfills.ts';
@@ -121,10 +121,7 @@ async function planWith(
   const { stream = null, lane = null, from, to, concurrency } = body;
   const { source, destinations } = pipeline;
   const requestId = body.requestId ?? newRequestId();
-  const lanes = (await listLanes(catalog, source)).filter(
-    (row) => lane === null || row.lane === lane,
-  );
-  const known = lanes.map((row) => ({ name: row.lane, head: row.head, memo: row.memo }));
+  const known = await listLanesOf(catalog, { source, lane, stream });
   const signal = AbortSignal.timeout(planTimeoutMs);
   const batches = await planBackfill(catalog, {
     requestId,

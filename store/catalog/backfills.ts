@@ -169,14 +169,16 @@ async function refuseUnknownStream(tx: Transaction, { source, stream }: Backfill
 const listedStreams = 20;
 
 async function nothingToRead(tx: Transaction, plan: BackfillPlan): Promise<PipelineError> {
-  const { source, stream } = plan;
-  const { rows } = await tx.query<{ stream: string; whole: boolean }>(
-    `SELECT stream, bool_or(whole) AS whole FROM millrace.batches
+  const { source, stream, lane } = plan;
+  const { rows } = await tx.query<{ stream: string; whole: boolean; lanes: string[] }>(
+    `SELECT stream, bool_or(whole) AS whole, array_agg(DISTINCT lane) AS lanes
+       FROM millrace.batches
       WHERE run = 'live' AND source = $1 AND stream IS NOT NULL GROUP BY stream ORDER BY stream`,
     [source],
   );
-  if (rows.some((row) => row.stream === stream && row.whole)) {
-    const message = `${source}.${stream} is read as a whole by every sync: run sync`;
+  const asked = rows.find((row) => row.stream === stream || (lane && row.lanes.includes(lane)));
+  if (asked?.whole) {
+    const message = `${source}.${asked.stream} is read as a whole by every sync, it has no parts: run sync`;
     return new PipelineError('invalid-request', message);
   }
   const known = rows.map((row) => row.stream).join(', ') || 'none';

@@ -1,6 +1,6 @@
 import type { FailureKind } from '../../core/failures.ts';
 import type { Position } from '../../core/positions.ts';
-import type { UnreadTail } from '../../core/source.ts';
+import type { KnownLane, UnreadTail } from '../../core/source.ts';
 import type { Queryable } from './catalog.ts';
 
 export interface LaneRow {
@@ -28,6 +28,28 @@ export async function listLanes(db: Queryable, source: string): Promise<readonly
   const { rows } = await db.query<LaneRow>(
     `SELECT ${columns} FROM millrace.lanes WHERE source = $1 ORDER BY lane`,
     [source],
+  );
+  return rows;
+}
+
+/** Lanes that may hold records of a stream (null: of any), by what was planned of them. */
+export async function listLanesOf(
+  db: Queryable,
+  {
+    source,
+    lane,
+    stream,
+  }: { readonly source: string; readonly lane: string | null; readonly stream: string | null },
+): Promise<readonly KnownLane[]> {
+  const { rows } = await db.query<KnownLane>(
+    `SELECT lane AS name, head, memo FROM millrace.lanes l
+      WHERE source = $1 AND ($2::text IS NULL OR lane = $2)
+        AND ($3::text IS NULL OR EXISTS (
+          SELECT FROM millrace.batches b
+           WHERE b.run = 'live' AND b.source = l.source AND b.lane = l.lane
+             AND (b.stream IS NULL OR b.stream = $3)))
+      ORDER BY lane`,
+    [source, lane, stream],
   );
   return rows;
 }

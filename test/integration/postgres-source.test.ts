@@ -103,18 +103,108 @@ describe('a cursor of times', () => {
     expect(plan.lookAgainMs).toBeGreaterThan(3_500_000);
   });
 
-  test('keeps rows with equal values together, each once', async () => {
+  test('keeps rows with equal values together, as far as a range may hold them', async () => {
     await sql(`${createOrders};
-      INSERT INTO orders (at) SELECT timestamptz '2026-01-01' + (n / 12) * interval '1 s'
-        FROM generate_series(0, 30) n`);
+      INSERT INTO orders (at) SELECT timestamptz '2026-01-01' + (n / 4) * interval '1 s'
+        FROM generate_series(0, 10) n`);
     const orders = new Follower(openSource(byTime));
     const plan = await orders.plan();
     expect(plan.ranges).toHaveLength(3);
-    const ids = (await orders.read(plan)).map(
+    const rows = await orders.read(plan);
+    expect(rows.map(({ text }) => (JSON.parse(text) as { id: number }).id)).toEqual(
+      Array.from({ length: 11 }, (_, at) => at + 1),
+    );
+    expect(await orders.ids()).toEqual([]);
+  });
+
+  test('cuts the rows of one value into ranges that are no larger than others, each row once', async () => {
+    await sql(`${createOrders};
+      INSERT INTO orders (at) SELECT timestamptz '2026-01-01' + (n >= 3)::int * interval '1 s'
+                                     + (n >= 40)::int * interval '1 s'
+        FROM generate_series(0, 44) n`);
+    const orders = new Follower(openSource(byTime));
+    const ids: number[] = [];
+    const positions: string[] = [];
+    for (;;) {
+      const plan = await orders.plan();
+      if (plan.ranges.length === 0) break;
+      for (const range of plan.ranges) {
+        const rows = await orders.read({ ...plan, ranges: [range] });
+        expect(rows.length).toBeGreaterThan(0);
+        expect(rows.length).toBeLessThanOrEqual(limits.maxRecords);
+        ids.push(...rows.map(({ text }) => (JSON.parse(text) as { id: number }).id));
+        positions.push(range.to);
+      }
+    }
+    expect(ids.slice(0, 3)).toEqual([1, 2, 3]);
+    expect(ids.slice(-5)).toEqual([41, 42, 43, 44, 45]);
+    expect(ids.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 45 }, (_, at) => at + 1));
+    expect(positions).toEqual(positions.toSorted());
+    expect(positions).toHaveLength(1 + 8 + 1);
+    expect(positions.filter((text) => /^z:1\d{19}\+[0-9a-f]{24}$/.test(text))).toHaveLength(7);
+  });
+
+  test('that is equal in rows of a transaction which commits late loses none of them', async () => {
+    await sql(createOrders);
+    const many = `INSERT INTO orders (at) SELECT timestamptz '2026-01-01' FROM generate_series(1, 12)`;
+    const orders = new Follower(openSource(byTime));
+    const slow = await session();
+    await sql(many);
+    await slow.query('BEGIN');
+    await slow.query(many.replace("timestamptz '2026-01-01'", 'now()'));
+    const { rows } = await slow.query<{ now: string }>('SELECT now()::text');
+    await sql(many.replace('2026-01-01', must(rows[0]).now));
+    const first = await orders.ids();
+    expect(first).toHaveLength(12);
+    await slow.query('COMMIT');
+    const second = await orders.ids();
+    expect([...first, ...second].toSorted((a, b) => a - b)).toEqual(
+      Array.from({ length: 36 }, (_, at) => at + 1),
+    );
+  });
+
+  test('stays within the rows of one value while rows of it are changed and deleted', async () => {
+    await sql(`${createOrders}; ALTER TABLE orders ADD note text;
+      INSERT INTO orders (at) SELECT timestamptz '2026-01-01' FROM generate_series(1, 40)`);
+    const orders = new Follower(openSource(byTime));
+    const seen: number[] = [];
+    const plan = await orders.plan();
+    for (const range of plan.ranges) {
+      // Rows move in the table, and those that end a range may be gone.
+      await sql(`UPDATE orders SET note = coalesce(note, '') || 'x'`);
+      await sql('VACUUM FULL orders');
+      const rows = await orders.read({ ...plan, ranges: [range] });
+      seen.push(...rows.map(({ text }) => (JSON.parse(text) as { id: number }).id));
+      await sql(`DELETE FROM orders WHERE id = ${must(seen.at(-1))}`);
+    }
+    const rest = await orders.ids();
+    expect([...seen, ...rest].toSorted((a, b) => a - b)).toEqual(
+      Array.from({ length: 40 }, (_, at) => at + 1),
+    );
+  });
+
+  test('without a value has its rows cut like others, and goes on behind positions from before', async () => {
+    await sql(`CREATE TABLE orders (id bigint PRIMARY KEY, at timestamptz);
+      INSERT INTO orders SELECT n, CASE WHEN n > 30 THEN timestamptz '2026-01-01' END
+        FROM generate_series(1, 34) n`);
+    const tables = { 'public.orders': { cursor: 'at', lag: '0s', nulls: 'first' } };
+    const orders = new Follower(openSource(tables));
+    const first = await orders.plan();
+    expect(first.ranges.map(({ to }) => to)).toEqual(
+      Array.from({ length: 4 }, () => expect.stringMatching(/^c:-[0-9a-f]{24}$/)),
+    );
+    const seen = (await orders.read(first)).map(
       ({ text }) => (JSON.parse(text) as { id: number }).id,
     );
-    expect(ids).toEqual(Array.from({ length: 31 }, (_, at) => at + 1));
-    expect(await orders.ids()).toEqual([]);
+    expect(seen).toHaveLength(20);
+    // What is left of them has a value now, and comes with it.
+    await sql(
+      `UPDATE orders SET at = '2026-01-02' WHERE id <= 30 AND id <> ALL ('{${seen.join(',')}}')`,
+    );
+    const rest = await orders.ids();
+    expect([...seen, ...rest].toSorted((a, b) => a - b)).toEqual(
+      Array.from({ length: 34 }, (_, at) => at + 1),
+    );
   });
 
   test('sees a row again when it changed, under the same key and a higher version', async () => {

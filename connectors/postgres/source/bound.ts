@@ -1,9 +1,9 @@
 import { must } from '../../../core/errors.ts';
 import { quoteLiteral, quoteName, quoteTable } from '../sql-names.ts';
-import type { CursorValue } from './cursor.ts';
 import { wrong } from './faults.ts';
 import { readHorizon, safeTime, settle, type Horizon } from './horizon.ts';
 import type { Bound } from './memo.ts';
+import { isBehind, type CursorPoint } from './point.ts';
 import { lagMsOf } from './settings.ts';
 import type { CursorShape } from './rows-sql.ts';
 import type { Query, Reading } from './tables.ts';
@@ -31,7 +31,7 @@ export interface FoundBound {
  */
 export async function findBound(
   { query, reading, shape }: Followed,
-  head: CursorValue,
+  head: CursorPoint,
   known: Bound | undefined,
 ): Promise<FoundBound> {
   const isNew = known === undefined || !isBehind(known.bound, head);
@@ -51,10 +51,6 @@ export async function findBound(
   const value = await cursorTime(query, shape, safe);
   const bound = settle({ bound: value, prepared: horizon.end }, horizon);
   return { bound, horizon, clock: clock + (value - safe) };
-}
-
-export function isBehind(value: bigint, head: CursorValue): boolean {
-  return typeof head !== 'bigint' || value > head;
 }
 
 async function largest(query: Query, { table, cursor }: CursorShape): Promise<bigint | null> {

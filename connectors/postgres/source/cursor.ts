@@ -1,6 +1,5 @@
 import { PipelineError } from '../../../core/errors.ts';
 import type { Position } from '../../../core/positions.ts';
-import { quoteName } from '../sql-names.ts';
 
 /** Integers; microseconds since 1970 of a timestamp with or without time zone. */
 export type CursorKind = 'integer' | 'timestamptz' | 'timestamp';
@@ -55,6 +54,15 @@ export function parseCursor(kind: CursorKind, position: Position): CursorValue {
   return text.startsWith('1') ? value : value - negativeBase;
 }
 
+/** What a table is followed by, as a position of it tells; before the first value it does not. */
+export function cursorKindAt(position: Position): CursorKind | 'whole' | 'unknown' {
+  if (generationForm.test(position)) return 'whole';
+  const kindOf = (['integer', 'timestamptz', 'timestamp'] as const).find((kind) =>
+    position.startsWith(`${markers[kind]}:`),
+  );
+  return kindOf ?? 'unknown';
+}
+
 const generationDigits = 12;
 const generationForm = new RegExp(`^g:\\d{${generationDigits}}$`);
 
@@ -68,7 +76,7 @@ export function parseGeneration(position: Position): number {
   return Number(position.slice(2));
 }
 
-function notOurs(): PipelineError {
+export function notOurs(): PipelineError {
   return new PipelineError(
     'position-corrupt',
     'this is no position in this table as it is followed now (was its cursor changed?): nothing was read; set the cursor back, or follow the table under another source',
@@ -91,7 +99,7 @@ export function positionSql(kind: CursorKind, value: string): string {
             ELSE '${marker}:1' || lpad(${value}, ${digits}, '0') END`;
 }
 
-function literalOf(kind: CursorKind, value: bigint): string {
+export function literalOf(kind: CursorKind, value: bigint): string {
   if (kind === 'integer') return `'${value}'::bigint`;
   const time = `(timestamp 'epoch' + interval '${value} microseconds')`;
   return kind === 'timestamp' ? time : `(${time} AT TIME ZONE 'UTC')`;
@@ -100,27 +108,4 @@ function literalOf(kind: CursorKind, value: bigint): string {
 export interface CursorColumn {
   readonly name: string;
   readonly kind: CursorKind;
-}
-
-/** Condition for the rows behind `from`, up to and with `to`. */
-export function betweenSql(
-  { name, kind }: CursorColumn,
-  from: CursorValue,
-  to: CursorValue,
-): string {
-  const column = `t.${quoteName(name)}`;
-  const isFloor = kind === 'integer' ? '' : ` OR ${column} IN ('-infinity', 'infinity')`;
-  if (to === 'floor') return `(${column} IS NULL${isFloor})`;
-  if (to === 'start') return 'false';
-  const parts = [`${column} <= ${literalOf(kind, to)}`];
-  if (typeof from === 'bigint') parts.push(`${column} > ${literalOf(kind, from)}`);
-  else if (kind !== 'integer') parts.push(`${column} > '-infinity'`);
-  return parts.join(' AND ');
-}
-
-/** Rows behind a value, whatever their bound. */
-export function behindSql({ name, kind }: CursorColumn, from: CursorValue): string {
-  const column = `t.${quoteName(name)}`;
-  if (typeof from === 'bigint') return `${column} > ${literalOf(kind, from)}`;
-  return kind === 'integer' ? `${column} IS NOT NULL` : `${column} > '-infinity'`;
 }

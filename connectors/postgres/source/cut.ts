@@ -1,7 +1,8 @@
 import type { PositionRange } from '../../../core/positions.ts';
 import type { PlanLimits } from '../../../core/source.ts';
-import { quoteName } from '../sql-names.ts';
-import { behindSql, betweenSql, digitsOf, formatCursor, type CursorValue } from './cursor.ts';
+import { behindSql, betweenSql, columnOf, hashOf } from './between-sql.ts';
+import { digitsOf } from './cursor.ts';
+import { formatPoint, type CursorPoint } from './point.ts';
 import { fromSql, toJson, type CursorShape } from './rows-sql.ts';
 import type { Query } from './tables.ts';
 
@@ -10,81 +11,123 @@ const sampledRows = 100;
 
 /**
  * Cuts the rows behind a head, up to a bound, by the values of their cursor. Rows with equal values
- * stay together.
+ * stay together, unless they are more than a range may hold: those are cut by the hashes of their
+ * keys, which say nothing about the keys and stay what they are.
  */
 export async function cutRanges(
   query: Query,
   shape: CursorShape,
-  { from, bound }: { readonly from: CursorValue; readonly bound: bigint },
+  { from, bound }: { readonly from: CursorPoint; readonly bound: bigint },
   limits: PlanLimits,
 ): Promise<readonly PositionRange[]> {
-  const ranges: PositionRange[] = [];
-  let at = from;
-  const add = (to: CursorValue, bytes: number) => {
-    const { kind } = shape.cursor;
-    ranges.push({ from: formatCursor(kind, at), to: formatCursor(kind, to), bytes });
-    at = to;
-  };
-  if (from === 'start' && (await hasFloor(query, shape))) add('floor', 0);
-  while (ranges.length < limits.maxRanges) {
-    const found = await cutNext(query, shape, { from: at, bound }, limits);
-    if (!found) break;
-    add(found.to, found.bytes);
+  const cutter = new Cutter(query, shape, from, limits);
+  let found = await cutter.cutFloor();
+  while (found && cutter.room > 0) found = await cutter.cutNext(bound);
+  return cutter.ranges;
+}
+
+class Cutter {
+  readonly ranges: PositionRange[] = [];
+  readonly #query: Query;
+  readonly #shape: CursorShape;
+  readonly #limits: PlanLimits;
+  #at: CursorPoint;
+
+  constructor(query: Query, shape: CursorShape, from: CursorPoint, limits: PlanLimits) {
+    this.#query = query;
+    this.#shape = shape;
+    this.#limits = limits;
+    this.#at = from;
   }
-  return ranges;
+
+  /** Ranges that there may still be. */
+  get room(): number {
+    return this.#limits.maxRanges - this.ranges.length;
+  }
+
+  /** Rows without a value come first. False: there is no room for all of them. */
+  async cutFloor(): Promise<boolean> {
+    const { value, hash } = this.#at;
+    if (value !== 'start' && (value !== 'floor' || hash === undefined)) return true;
+    const floor = { value: 'floor' } as const;
+    const rowBytes = await this.#sizeOfRows(floor);
+    if (rowBytes !== null) await this.#cutValue(floor, rowBytes);
+    else if (hash !== undefined) this.#add(floor, 0); // those that were left have a value by now
+    return this.#at.value === 'start' || this.#at.hash === undefined;
+  }
+
+  /** Goes on to the next values, or into a large one. False: there are no more rows. */
+  async cutNext(bound: bigint): Promise<boolean> {
+    const rowBytes = await this.#sizeOfRows({ value: bound });
+    if (rowBytes === null) return false;
+    const wanted = this.#wanted(rowBytes);
+    const column = columnOf(this.#shape);
+    const rows = fromSql(this.#shape, betweenSql(this.#shape, this.#at, { value: bound }));
+    // One row more than wanted says whether the last value goes on. Two values at most are needed.
+    const values = await this.#query<{ digits: string; rows: string }>(
+      `SELECT ${digitsOf(this.#shape.cursor.kind, 'value')} AS digits, max(place)::text AS rows
+         FROM (SELECT value, row_number() OVER (ORDER BY value) AS place
+                 FROM (SELECT ${column} AS value ${rows} ORDER BY ${column} LIMIT ${wanted + 1}) v) p
+        GROUP BY value ORDER BY value DESC LIMIT 2`,
+    );
+    const last = values.find((value) => Number(value.rows) <= wanted);
+    if (last) this.#add({ value: BigInt(last.digits) }, Number(last.rows) * rowBytes);
+    else if (values[0]) await this.#cutValue({ value: BigInt(values[0].digits) }, rowBytes);
+    return values.length > 0;
+  }
+
+  /** Cuts the rows of one value, which are the next ones. */
+  async #cutValue(end: CursorPoint, rowBytes: number): Promise<void> {
+    const wanted = this.#wanted(rowBytes);
+    const rows = fromSql(this.#shape, betweenSql(this.#shape, this.#at, end));
+    const pages = await this.#query<{ hash: string; isLast: boolean; rows: string }>(
+      `SELECT hash, place = total AS "isLast", (place - lag(place, 1, 0) OVER (ORDER BY place))::text AS rows
+         FROM (SELECT hash, row_number() OVER (ORDER BY hash) AS place, count(*) OVER () AS total
+                 FROM (SELECT ${hashOf(this.#shape)} AS hash ${rows}) h) p
+        WHERE place % ${wanted} = 0 OR place = total
+        ORDER BY place LIMIT ${this.room}`,
+    );
+    for (const { hash, isLast, rows: count } of pages) {
+      this.#add(isLast ? end : { ...end, hash }, Number(count) * rowBytes);
+    }
+  }
+
+  /** Bytes of the rows from here to a point, on average; null: there are none. */
+  async #sizeOfRows(to: CursorPoint): Promise<number | null> {
+    const rows = fromSql(this.#shape, betweenSql(this.#shape, this.#at, to));
+    const [sample] = await this.#query<{ bytes: number | null }>(
+      `SELECT avg(octet_length(json))::float8 AS bytes
+         FROM (SELECT ${toJson(this.#shape)} AS json ${rows}
+                ORDER BY ${columnOf(this.#shape)} LIMIT ${sampledRows}) s`,
+    );
+    return sample?.bytes ?? null;
+  }
+
+  #wanted(rowBytes: number): number {
+    const { maxBytes, maxRecords } = this.#limits;
+    return Math.min(Math.max(Math.floor(maxBytes / rowBytes), 1), maxRecords);
+  }
+
+  #add(to: CursorPoint, bytes: number): void {
+    const { kind } = this.#shape.cursor;
+    const [from, end] = [formatPoint(kind, this.#at), formatPoint(kind, to)];
+    this.#at = to;
+    if (from !== end) this.ranges.push({ from, to: end, bytes: Math.round(bytes) });
+  }
 }
 
-async function hasFloor(query: Query, shape: CursorShape): Promise<boolean> {
-  const rows = fromSql(shape, betweenSql(shape.cursor, 'start', 'floor'));
-  const [row] = await query<{ found: boolean }>(`SELECT EXISTS (SELECT ${rows}) AS found`);
-  return row?.found === true;
-}
-
-interface Cut {
-  readonly to: bigint;
-  readonly bytes: number;
-}
-
-async function cutNext(
-  query: Query,
-  shape: CursorShape,
-  { from, bound }: { readonly from: CursorValue; readonly bound: bigint },
-  { maxBytes, maxRecords }: PlanLimits,
-): Promise<Cut | null> {
-  const { cursor } = shape;
-  const column = `t.${quoteName(cursor.name)}`;
-  const rows = fromSql(shape, betweenSql(cursor, from, bound));
-  const [sample] = await query<{ bytes: number | null }>(
-    `SELECT avg(octet_length(json))::float8 AS bytes
-       FROM (SELECT ${toJson(shape)} AS json ${rows} ORDER BY ${column} LIMIT ${sampledRows}) s`,
-  );
-  const rowBytes = sample?.bytes;
-  if (rowBytes === null || rowBytes === undefined) return null;
-  const wanted = Math.min(Math.max(Math.floor(maxBytes / rowBytes), 1), maxRecords);
-  // One row more than wanted says whether the last value goes on. Two values at most are needed.
-  const values = await query<{ digits: string; rows: string }>(
-    `SELECT ${digitsOf(cursor.kind, 'value')} AS digits, max(place)::text AS rows
-       FROM (SELECT value, row_number() OVER (ORDER BY value) AS place
-               FROM (SELECT ${column} AS value ${rows} ORDER BY ${column} LIMIT ${wanted + 1}) v) p
-      GROUP BY value ORDER BY value DESC LIMIT 2`,
-  );
-  const last = values.find((value) => Number(value.rows) <= wanted) ?? values[0];
-  if (!last) return null;
-  return { to: BigInt(last.digits), bytes: Math.round(Number(last.rows) * rowBytes) };
-}
-
-/** The first value behind a bound, which there are rows for. */
+/** The first value behind a point, which there are rows for. */
 export async function nextValue(
   query: Query,
   shape: CursorShape,
-  behind: CursorValue,
+  behind: CursorPoint,
 ): Promise<bigint | null> {
-  const { cursor } = shape;
-  const column = `t.${quoteName(cursor.name)}`;
-  const finite = cursor.kind === 'integer' ? '' : ` AND ${column} < 'infinity'`;
-  const rows = fromSql(shape, `${behindSql(cursor, behind)}${finite}`);
+  const column = columnOf(shape);
+  const { kind } = shape.cursor;
+  const finite = kind === 'integer' ? '' : ` AND ${column} < 'infinity'`;
+  const rows = fromSql(shape, `${behindSql(shape, behind)}${finite}`);
   const [row] = await query<{ digits: string }>(
-    `SELECT ${digitsOf(cursor.kind, column)} AS digits ${rows} ORDER BY ${column} LIMIT 1`,
+    `SELECT ${digitsOf(kind, column)} AS digits ${rows} ORDER BY ${column} LIMIT 1`,
   );
   return row ? BigInt(row.digits) : null;
 }

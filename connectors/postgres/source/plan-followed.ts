@@ -1,10 +1,10 @@
 import type { Position, PositionRange } from '../../../core/positions.ts';
 import type { LanePlan, PlanLimits } from '../../../core/source.ts';
-import { findBound, isBehind, waitMs, type Followed, type FoundBound } from './bound.ts';
+import { findBound, waitMs, type Followed, type FoundBound } from './bound.ts';
 import { cutRanges, nextValue } from './cut.ts';
-import { parseCursor, type CursorValue } from './cursor.ts';
 import { isSafe } from './horizon.ts';
 import { formatMemo, parseMemo, type Bound } from './memo.ts';
+import { isBehind, parsePoint, type CursorPoint } from './point.ts';
 import { lagMsOf } from './settings.ts';
 
 export interface PlanJob extends Followed {
@@ -16,14 +16,14 @@ export async function planFollowed(job: PlanJob, memo: string, from: Position): 
   const { shape, limits } = job;
   const { name: cursor, kind } = shape.cursor;
   const following = { cursor, key: shape.key };
-  const head = parseCursor(kind, from);
+  const head = parsePoint(kind, from);
   const known = parseMemo(memo, shape.table.lane, following);
   const { found, ranges } = await cutSafely(job, head, known);
   const { bound } = found;
   // There may be more below this bound: the next plan goes on to it.
   if (ranges.length >= limits.maxRanges) return { ranges, memo: formatMemo(following, bound) };
   const last = ranges.at(-1);
-  const lookAgainMs = await lookAgain(job, last ? parseCursor(kind, last.to) : head, found);
+  const lookAgainMs = await lookAgain(job, last ? parsePoint(kind, last.to) : head, found);
   const isAwaited = bound !== undefined && !isSafe(bound);
   return {
     ranges,
@@ -48,7 +48,7 @@ interface SafeCut {
   readonly ranges: readonly PositionRange[];
 }
 
-async function cutSafely(job: PlanJob, head: CursorValue, known?: Bound): Promise<SafeCut> {
+async function cutSafely(job: PlanJob, head: CursorPoint, known?: Bound): Promise<SafeCut> {
   const found = await findBound(job, head, known);
   const ranges = await cutTo(job, head, found.bound);
   const isUsedUp = known && ranges.length === 0 && found.bound && isSafe(found.bound);
@@ -56,7 +56,7 @@ async function cutSafely(job: PlanJob, head: CursorValue, known?: Bound): Promis
   return isUsedUp ? cutSafely(job, head) : { found, ranges };
 }
 
-async function cutTo({ reading, shape, limits }: PlanJob, from: CursorValue, bound?: Bound) {
+async function cutTo({ reading, shape, limits }: PlanJob, from: CursorPoint, bound?: Bound) {
   if (!bound || !isSafe(bound) || !isBehind(bound.bound, from)) return [];
   return reading((query) => cutRanges(query, shape, { from, bound: bound.bound }, limits));
 }
@@ -64,7 +64,7 @@ async function cutTo({ reading, shape, limits }: PlanJob, from: CursorValue, bou
 /** Milliseconds after which rows that are there, behind the bound, may be read. */
 async function lookAgain(
   { reading, shape, limits }: PlanJob,
-  reached: CursorValue,
+  reached: CursorPoint,
   { bound, horizon, clock }: FoundBound,
 ): Promise<number | undefined> {
   if (shape.cursor.kind === 'integer') {
