@@ -245,6 +245,7 @@ class LanePlanner {
       if (!isNoted(found, known)) {
         await saveMemo(catalog, { ...at, memo, expectedHead: from, unread });
       }
+      if (found.stop !== undefined) throw new PipelineError('position-corrupt', found.stop);
       return;
     }
     if (known?.state === 'stopped') await resumeLane(catalog, at);

@@ -64,6 +64,11 @@ export interface LanePlan {
   readonly isAll?: boolean;
   /** Absent: nothing is left behind the last range, or more of it will be cut by itself. */
   readonly unread?: UnreadTail;
+  /**
+   * From here on records would be passed over: the lane keeps the memo and stops, as
+   * `position-corrupt`, until a person decides. Says what happened and what can be done. No ranges.
+   */
+  readonly stop?: string;
 }
 
 /**

@@ -23,7 +23,9 @@ import { checkTables, notesOf } from './source/check.ts';
 import { fieldsOf } from './source/columns.ts';
 import { readCopyRows } from './source/copy-rows.ts';
 import { cursorStart, formatCursor, formatGeneration, parseGeneration } from './source/cursor.ts';
+import { placeIn } from './source/era.ts';
 import { sourceWords, toCopyFault, toLaneFault, toReadFault, wrong } from './source/faults.ts';
+import { renewMemo } from './source/memo.ts';
 import { planFollowed } from './source/plan-followed.ts';
 import { parsePoint } from './source/point.ts';
 import { beginReading, isFollowed, lockShape, probe, selectRows } from './source/rows-sql.ts';
@@ -97,7 +99,11 @@ export class PostgresSource implements ReplayableSource {
       const reading: Reading = (work) => this.#read(signal, work);
       await reading((within) => probe(within, shape));
       if (!isFollowed(shape)) return await planWhole(reading, shape, lane, from);
-      return await planFollowed({ query, reading, shape, limits }, lane.memo, from);
+      return await planFollowed(
+        { source: this.#name, query, reading, shape, limits },
+        lane.memo,
+        from,
+      );
     } catch (error) {
       throw toLaneFault(error, lane.name);
     }
@@ -141,6 +147,10 @@ export class PostgresSource implements ReplayableSource {
     return windowOf(lane, asked);
   }
 
+  async noteAt({ memo }: ObservedLane, _position: Position, head: Position): Promise<string> {
+    return renewMemo(memo, head);
+  }
+
   async importSchema(schemaId: string, signal: AbortSignal): Promise<ImportedSchema> {
     const query = this.#query(signal);
     const tables = await findTables(query, this.#settings);
@@ -171,12 +181,14 @@ export class PostgresSource implements ReplayableSource {
     return describeTable(query, table);
   }
 
-  #labels({ table, cursor }: TableShape, { to }: PositionRange): RowLabels {
+  #labels(shape: TableShape, { to }: PositionRange): RowLabels {
+    const { table, cursor } = shape;
+    const { era } = placeIn(shape, to);
     return {
       stream: table.stream,
       idPrefix: `${this.#name}/${table.lane}/`,
       toVersion: (digits) =>
-        cursor ? formatCursor(cursor.kind, digits === null ? 'floor' : BigInt(digits)) : to,
+        cursor ? era + formatCursor(cursor.kind, digits === null ? 'floor' : BigInt(digits)) : to,
     };
   }
 
@@ -253,7 +265,8 @@ function conditionOf(shape: TableShape, { from, to }: PositionRange): string {
     return 'true';
   }
   const { kind } = shape.cursor;
-  return betweenSql(shape, parsePoint(kind, from), parsePoint(kind, to));
+  const [start, end] = [from, to].map((at) => parsePoint(kind, placeIn(shape, at).place));
+  return betweenSql(shape, must(start), must(end));
 }
 
 async function sizeOf(query: Query, { schema, name }: SourceTable): Promise<number> {

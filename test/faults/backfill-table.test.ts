@@ -93,7 +93,7 @@ describe('a range of time of an append and of a merge table, read again while li
       await until('the middle', async () => (await countBatches()).settled >= settled + 3);
       await strike();
       expect((await countBatches()).open).toBeGreaterThan(2);
-      await until('the end of both', async () => (await countBatches()).running === 0, 180_000);
+      await until('the end of both', async () => (await countBatches()).running === 0, 300_000);
       expect(await writer.stop()).toBeGreaterThan(5);
       await untilEqual('clicks', 'orders');
       const doubles = await instance.warehouse(
@@ -101,7 +101,7 @@ describe('a range of time of an append and of a merge table, read again while li
       );
       expect(doubles).toEqual([]);
     },
-    300_000,
+    600_000,
   );
 });
 
@@ -145,7 +145,7 @@ describe('what is asked for', () => {
     [['--stream', 'clicks', '--from', to, '--to', from], /--from lies behind --to/],
     [['--stream', 'nothing', '--from', from], /streams: clicks, orders, prices, visits/],
     [['--stream', 'prices', '--from', from], /shop\.prices is read as a whole by every sync/],
-    [['--stream', 'clicks', '--to', '1999-12-31'], /nothing of shop\.clicks that was asked for/],
+    [['--stream', 'clicks', '--from', '2999-12-31'], /nothing of shop\.clicks that was asked for/],
   ])('%j is refused with what can be asked for', async (args, says) => {
     const { code, stderr } = await instance.cli('backfill', 'shop', ...args);
     expect([code, stderr]).toEqual([expect.any(Number), expect.stringMatching(says)]);

@@ -26,8 +26,9 @@ beforeEach(async () => {
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-function openSource(tables: unknown): PostgresSource {
-  const source = new PostgresSource('shop', postgresSource.settings.parse({ url, tables }));
+function openSource(tables: unknown, exclude: readonly string[] = []): PostgresSource {
+  const settings = postgresSource.settings.parse({ url, tables, exclude });
+  const source = new PostgresSource('shop', settings);
   open.push(source);
   return source;
 }
@@ -150,8 +151,8 @@ test('a materialised view is not followed by a cursor: a refresh brings rows bel
 });
 
 describe('a table of an odd shape', () => {
-  const read = async (tables: unknown, name: string) => {
-    const lane = new Follower(openSource(tables), name);
+  const read = async (tables: unknown, name: string, exclude: readonly string[] = []) => {
+    const lane = new Follower(openSource(tables, exclude), name);
     return (await lane.read(await lane.plan())).map(({ text }) => text);
   };
 
@@ -169,6 +170,26 @@ describe('a table of an odd shape', () => {
     expect(rows.map(({ text }) => text)).toEqual(
       Array.from({ length: 20 }, (_, day) => `{"day":${day}}`),
     );
+  });
+
+  test('has heirs, which have their rows for themselves where they are followed', async () => {
+    await sql(`CREATE TABLE events (id int PRIMARY KEY); INSERT INTO events VALUES (1);
+      CREATE TABLE old (PRIMARY KEY (id)) INHERITS (events); INSERT INTO old VALUES (2);
+      CREATE TABLE older (PRIMARY KEY (id)) INHERITS (old); INSERT INTO older VALUES (3)`);
+    const rows = (...ids: number[]) => ids.map((id) => `{"id":${id}}`);
+    for (const tables of ['public.*', { 'public.*': { cursor: 'id' } }]) {
+      expect(await read(tables, 'public.events')).toEqual(rows(1));
+      expect(await read(tables, 'public.old')).toEqual(rows(2));
+      expect(await read(tables, 'public.older')).toEqual(rows(3));
+    }
+    expect(await read({ 'public.events': {} }, 'public.events')).toEqual(rows(1, 2, 3));
+    const two = { 'public.events': {}, 'public.old': {} };
+    await expect(read(two, 'public.events')).rejects.toMatchObject({
+      kind: 'invalid-config',
+      message: expect.stringMatching(/inherit from it.*add public\.older too/),
+    });
+    await expect(openSource(two).check(signal)).rejects.toMatchObject({ kind: 'invalid-config' });
+    expect(await read(two, 'public.events', ['public.older'])).toEqual(rows(1));
   });
 
   test('has 1,600 columns, or generated ones, or no rows', async () => {

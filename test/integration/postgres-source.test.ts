@@ -319,6 +319,78 @@ describe('a cursor of integers', () => {
     });
   });
 
+  const tenOrders = `${createOrders}; INSERT INTO orders (at) SELECT now() FROM generate_series(1, 10)`;
+  const numbersTo = (last: number) => Array.from({ length: last }, (_, at) => at + 1);
+
+  test.each([
+    ['emptied', 'TRUNCATE orders RESTART IDENTITY', /was emptied and numbers its rows anew/],
+    ['made anew', `DROP TABLE orders; ${createOrders}`, /was emptied .*, or was made anew/],
+    [
+      'emptied by hand and its sequence set back',
+      `DELETE FROM orders; SELECT setval('orders_id_seq', 1, false)`,
+      /its sequence was set back/,
+    ],
+  ])('stops aloud where its table was %s, until a person decides', async (_, restart, says) => {
+    await sql(tenOrders);
+    const orders = new Follower(openSource(byNumber));
+    const old = await orders.read(await orders.plan());
+    await orders.ids();
+    await sql(`${restart}; INSERT INTO orders (at) SELECT now() FROM generate_series(1, 3)`);
+    const found = await orders.plan();
+    expect(found).toMatchObject({ ranges: [], stop: expect.stringMatching(says) });
+    const way = /state set shop public\.orders (j0001\.c:)/.exec(found.stop ?? '')?.[1];
+    // Numbers that are past the old ones do not make it forget.
+    await sql('INSERT INTO orders (at) SELECT now() FROM generate_series(1, 20)');
+    expect(await orders.plan()).toMatchObject({ ranges: [], stop: found.stop });
+    await orders.setHead(must(way));
+    const [again] = await orders.read(
+      await orders.plan({ ...limits, maxRecords: 1, maxRanges: 1 }),
+    );
+    expect(again?.text).toMatch(/"id":1,/);
+    expect(must(again).version > must(old.at(-1)).version).toBe(true);
+    expect(must(again).id).not.toBe(must(old[0]).id);
+    expect(await orders.ids()).toEqual(numbersTo(23).slice(1));
+    await sql(insert);
+    expect(await orders.ids()).toEqual([24]);
+  });
+
+  test('stops aloud where its table was emptied and filled again between two looks', async () => {
+    await sql(tenOrders);
+    const orders = new Follower(openSource(byNumber));
+    expect(await orders.ids()).toEqual(numbersTo(10));
+    await sql(`TRUNCATE orders RESTART IDENTITY;
+      INSERT INTO orders (at) SELECT now() FROM generate_series(1, 15)`);
+    expect((await orders.plan()).stop).toMatch(/was emptied/);
+    await orders.setHead(orders.head); // what lies behind is all that is wanted
+    expect(await orders.ids()).toEqual([11, 12, 13, 14, 15]);
+  });
+
+  test('goes on where its newest rows were deleted, or its table was rewritten', async () => {
+    await sql(tenOrders);
+    const orders = new Follower(openSource(byNumber));
+    expect(await orders.ids()).toEqual(numbersTo(10));
+    await sql('DELETE FROM orders WHERE id > 5');
+    await sql('VACUUM FULL orders');
+    expect((await orders.plan()).stop).toBeUndefined();
+    await sql('TRUNCATE orders');
+    expect((await orders.plan()).stop).toBeUndefined();
+    await sql(`ALTER SEQUENCE orders_id_seq INCREMENT 2; ${insert}`);
+    expect(await orders.ids()).toEqual([12]);
+  });
+
+  test('without a sequence stops while the rows have smaller numbers only', async () => {
+    await sql(`CREATE TABLE orders (id bigint PRIMARY KEY);
+      INSERT INTO orders SELECT n FROM generate_series(1, 10) n`);
+    const orders = new Follower(openSource(byNumber));
+    expect(await orders.ids()).toEqual(numbersTo(10));
+    await sql('TRUNCATE orders');
+    expect((await orders.plan()).stop).toBeUndefined();
+    await sql('INSERT INTO orders VALUES (1)');
+    expect((await orders.plan()).stop).toMatch(/holds smaller numbers only/);
+    await sql('INSERT INTO orders VALUES (11)');
+    expect(await orders.ids()).toEqual([11]);
+  });
+
   test('orders negative numbers before positive ones', async () => {
     await sql(`${createOrders}; INSERT INTO orders (id) VALUES (-9223372036854775808), (-2), (-1),
       (0), (1), (9223372036854775807)`);

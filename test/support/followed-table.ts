@@ -49,6 +49,21 @@ export class Follower {
     return rows;
   }
 
+  /** As a person sets the position of the lane. */
+  async setHead(position: string): Promise<void> {
+    const lanes = await this.source.lanes(
+      [{ name: this.#name, head: this.head, memo: this.#memo }],
+      signal,
+    );
+    const lane = lanes.find(({ name }) => name === this.#name) as ObservedLane;
+    this.#memo = await this.source.noteAt(lane, position, position);
+    this.#head = position;
+  }
+
+  get head(): string {
+    return this.#head ?? '';
+  }
+
   /** Ids of the rows that are new now. */
   async ids(within = fewRows): Promise<number[]> {
     const ids: number[] = [];

@@ -2,6 +2,7 @@ import { PipelineError } from '../../../core/errors.ts';
 import type { Position } from '../../../core/positions.ts';
 import type { AskedWindow, KnownLane, PositionWindow } from '../../../core/source.ts';
 import { cursorKindAt, cursorStart, formatCursor, type CursorKind } from './cursor.ts';
+import { splitEra, type Era } from './era.ts';
 import { parsePoint } from './point.ts';
 
 /**
@@ -10,36 +11,40 @@ import { parsePoint } from './point.ts';
  * @throws PipelineError `invalid-request`, saying what can be asked for
  */
 export function windowOf({ name, head }: KnownLane, asked: AskedWindow): PositionWindow {
-  if (asked.from === undefined && asked.to === undefined) return {};
-  const kind = cursorKindAt(head);
+  const { era, place } = splitEra(head);
+  const start = era === '' ? {} : { from: era + cursorStart }; // what was before is not there any more
+  if (asked.from === undefined && asked.to === undefined) return start;
+  const kind = cursorKindAt(place);
   if (kind === 'whole') return {};
-  if (kind === 'unknown') return { to: cursorStart }; // nothing that has a value was read yet
-  const at = { lane: name, kind };
+  if (kind === 'unknown') return { ...start, to: era + cursorStart }; // no value was read yet
+  const at = { lane: name, kind, era };
   const from = asked.from === undefined ? undefined : lowerEnd(at, asked.from);
   const to = asked.to === undefined ? undefined : upperEnd(at, asked.to);
   if (from !== undefined && to !== undefined && from >= to) {
     throw refused(name, '--from lies behind --to: nothing is between them');
   }
-  return { ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
+  return { ...start, ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
 }
 
 interface LaneKind {
+  readonly era: Era;
   readonly lane: string;
   readonly kind: CursorKind;
 }
 
 /** Behind all rows before the value. */
 function lowerEnd(at: LaneKind, text: string): Position {
-  return positionIn(at, text) ?? formatCursor(at.kind, valueOf(at, '--from', text) - 1n);
+  return positionIn(at, text) ?? at.era + formatCursor(at.kind, valueOf(at, '--from', text) - 1n);
 }
 
 function upperEnd(at: LaneKind, text: string): Position {
-  return positionIn(at, text) ?? formatCursor(at.kind, valueOf(at, '--to', text));
+  return positionIn(at, text) ?? at.era + formatCursor(at.kind, valueOf(at, '--to', text));
 }
 
 function positionIn({ kind }: LaneKind, text: string): Position | null {
-  if (!/^[a-z]:/.test(text)) return null;
-  parsePoint(kind, text);
+  const { place } = splitEra(text);
+  if (!/^[a-z]:/.test(place)) return null;
+  parsePoint(kind, place);
   return text;
 }
 

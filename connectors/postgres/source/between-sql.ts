@@ -31,7 +31,8 @@ export function behindSql(shape: CursorShape, { value, hash }: CursorPoint): str
 
 function floorSql(shape: CursorShape, from: CursorPoint, to: CursorPoint): string {
   const column = columnOf(shape);
-  const isFloor = shape.cursor.kind === 'integer' ? '' : ` OR ${column} IN ('-infinity', 'infinity')`;
+  const isFloor =
+    shape.cursor.kind === 'integer' ? '' : ` OR ${column} IN ('-infinity', 'infinity')`;
   const parts = [`(${column} IS NULL${isFloor})`];
   if (from.hash !== undefined) parts.push(`${hashOf(shape)} > ${quoteLiteral(from.hash)}`);
   if (to.hash !== undefined) parts.push(`${hashOf(shape)} <= ${quoteLiteral(to.hash)}`);

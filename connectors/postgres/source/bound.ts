@@ -1,11 +1,11 @@
 import { must } from '../../../core/errors.ts';
-import { quoteLiteral, quoteName, quoteTable } from '../sql-names.ts';
+import { quoteLiteral, quoteName } from '../sql-names.ts';
 import { wrong } from './faults.ts';
 import { readHorizon, safeTime, settle, type Horizon } from './horizon.ts';
 import type { Bound } from './memo.ts';
 import { isBehind, type CursorPoint } from './point.ts';
 import { lagMsOf } from './settings.ts';
-import type { CursorShape } from './rows-sql.ts';
+import { tableSql, type CursorShape } from './rows-sql.ts';
 import type { Query, Reading } from './tables.ts';
 
 export interface Followed {
@@ -53,9 +53,12 @@ export async function findBound(
   return { bound, horizon, clock: clock + (value - safe) };
 }
 
-async function largest(query: Query, { table, cursor }: CursorShape): Promise<bigint | null> {
+export async function largest(
+  query: Query,
+  { table, cursor }: CursorShape,
+): Promise<bigint | null> {
   const [row] = await query<{ value: string | null }>(
-    `SELECT max(${quoteName(cursor.name)})::text AS value FROM ${quoteTable(table)}`,
+    `SELECT max(${quoteName(cursor.name)})::text AS value FROM ${tableSql(table)}`,
   );
   return row?.value === null || row?.value === undefined ? null : BigInt(row.value);
 }

@@ -1,33 +1,74 @@
 import type { Position, PositionRange } from '../../../core/positions.ts';
 import type { LanePlan, PlanLimits } from '../../../core/source.ts';
-import { findBound, waitMs, type Followed, type FoundBound } from './bound.ts';
+import { findBound, largest, waitMs, type Followed, type FoundBound } from './bound.ts';
 import { cutRanges, nextValue } from './cut.ts';
-import { isSafe } from './horizon.ts';
-import { formatMemo, parseMemo, type Bound } from './memo.ts';
+import { placeIn } from './era.ts';
+import { formatMemo, parseMemo, type Bound, type Noted } from './memo.ts';
 import { isBehind, parsePoint, type CursorPoint } from './point.ts';
+import { isSafe } from './horizon.ts';
+import { explainRestart, findRestart, type NumbersFound } from './restart.ts';
 import { lagMsOf } from './settings.ts';
 
 export interface PlanJob extends Followed {
+  /** Name of the source. */
+  readonly source: string;
   readonly limits: PlanLimits;
 }
 
 /** Plans what lies between a head and the bound below which no row can appear any more. */
 export async function planFollowed(job: PlanJob, memo: string, from: Position): Promise<LanePlan> {
+  const { key, cursor } = job.shape;
+  const following = { cursor: cursor.name, key };
+  const { era, place } = placeIn(job.shape, from);
+  const head = parsePoint(cursor.kind, place);
+  const known = parseMemo(memo, job.shape.table.lane, following);
+  const { note: numbers, restarted } = await lookAtNumbers(job, { known, head, from });
+  if (restarted !== undefined) {
+    const stop = explainRestart({ ...job, head: from }, restarted);
+    return { ranges: [], memo: formatMemo(following, { numbers }), stop };
+  }
+  const { bound, ranges, ...more } = await planOn(job, head, known.bound);
+  return {
+    ranges: ranges.map((range) => ({ ...range, from: era + range.from, to: era + range.to })),
+    memo: formatMemo(following, { bound, numbers }),
+    ...more,
+  };
+}
+
+async function lookAtNumbers(
+  { query, reading, shape }: PlanJob,
+  { known, head, from }: { known: Noted; head: CursorPoint; from: Position },
+): Promise<NumbersFound> {
+  const { numbers = {} } = known;
+  if (shape.cursor.kind !== 'integer') return { note: numbers };
+  return findRestart(query, shape, {
+    known: numbers,
+    head: head.value,
+    position: from,
+    largest: () => reading((within) => largest(within, shape)),
+  });
+}
+
+interface PlannedOn {
+  readonly ranges: readonly PositionRange[];
+  readonly bound: Bound | undefined;
+  readonly lookAgainMs?: number;
+  readonly isAll?: boolean;
+}
+
+async function planOn(job: PlanJob, head: CursorPoint, known?: Bound): Promise<PlannedOn> {
   const { shape, limits } = job;
-  const { name: cursor, kind } = shape.cursor;
-  const following = { cursor, key: shape.key };
-  const head = parsePoint(kind, from);
-  const known = parseMemo(memo, shape.table.lane, following);
   const { found, ranges } = await cutSafely(job, head, known);
   const { bound } = found;
   // There may be more below this bound: the next plan goes on to it.
-  if (ranges.length >= limits.maxRanges) return { ranges, memo: formatMemo(following, bound) };
+  if (ranges.length >= limits.maxRanges) return { ranges, bound };
   const last = ranges.at(-1);
-  const lookAgainMs = await lookAgain(job, last ? parsePoint(kind, last.to) : head, found);
+  const reached = last ? parsePoint(shape.cursor.kind, last.to) : head;
+  const lookAgainMs = await lookAgain(job, reached, found);
   const isAwaited = bound !== undefined && !isSafe(bound);
   return {
     ranges,
-    memo: formatMemo(following, isAwaited ? bound : undefined),
+    bound: isAwaited ? bound : undefined,
     ...(lookAgainMs === undefined ? { isAll: hasAll(job, found) } : { lookAgainMs }),
   };
 }

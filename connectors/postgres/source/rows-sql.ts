@@ -2,7 +2,7 @@ import type { TableName } from '../../../core/mapping.ts';
 import { quoteName, quoteTable } from '../sql-names.ts';
 import { toJsonCell } from './columns.ts';
 import { digitsOf, type CursorColumn } from './cursor.ts';
-import type { Query, TableShape } from './tables.ts';
+import type { Query, SourceTable, TableShape } from './tables.ts';
 
 export interface CursorShape extends TableShape {
   readonly cursor: CursorColumn;
@@ -37,10 +37,15 @@ export function toJson({ columns }: TableShape): string {
   return `(SELECT row_to_json(r.*)::text FROM (SELECT ${cells.join(', ')}) AS r)`;
 }
 
+/** Tables that inherit from this one and are followed themselves are not read with it. */
+export function tableSql(table: SourceTable): string {
+  return `${table.isOnly ? 'ONLY ' : ''}${quoteTable(table)}`;
+}
+
 export function fromSql({ table }: TableShape, condition: string): string {
   const { where } = table.settings;
   const own = where === undefined ? '' : ` AND (\n${where}\n)`;
-  return `FROM ${quoteTable(table)} AS t WHERE ${condition}${own}`;
+  return `FROM ${tableSql(table)} AS t WHERE ${condition}${own}`;
 }
 
 /** What a row is known by, as text without values; null where the table has no key. */

@@ -31,6 +31,10 @@ export interface SourceTable extends TableName {
   readonly isMissing: boolean;
   /** Another lane has this stream. */
   readonly twin?: string;
+  /** Without the rows of the tables that inherit from it. */
+  readonly isOnly?: boolean;
+  /** Tables that inherit from it and would not be read, while others are. */
+  readonly unreadHeirs?: readonly string[];
 }
 
 interface FoundTable {
@@ -38,6 +42,8 @@ interface FoundTable {
   readonly name: string;
   /** Tables of their own: no views, no partitions. */
   readonly whole: boolean;
+  /** Lanes of the tables that inherit from it (INHERITS), directly or not. */
+  readonly heirs: readonly string[];
 }
 
 /** All tables that the settings speak of, by name. */
@@ -47,13 +53,41 @@ export async function findTables(
 ): Promise<readonly SourceTable[]> {
   const rows = await query<FoundTable & Record<string, unknown>>(
     `SELECT n.nspname AS schema, c.relname AS name,
-            c.relkind IN ('r', 'p') AND NOT c.relispartition AS whole
+            c.relkind IN ('r', 'p') AND NOT c.relispartition AS whole,
+            CASE WHEN c.relkind = 'r' AND c.relhassubclass THEN ${heirsSql} ELSE '{}' END AS heirs
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
         AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
       ORDER BY n.nspname <> 'public', n.nspname COLLATE "C", c.relname COLLATE "C"`,
   );
-  return markTwins(chooseTables(rows, settings));
+  return markTwins(shareWithHeirs(chooseTables(rows, settings), rows, settings));
+}
+
+const heirsSql = `ARRAY(
+  WITH RECURSIVE below AS (
+    SELECT inhrelid AS id FROM pg_inherits WHERE inhparent = c.oid
+     UNION
+    SELECT i.inhrelid FROM pg_inherits i JOIN below ON i.inhparent = below.id)
+  SELECT hn.nspname || '.' || h.relname
+    FROM below JOIN pg_class h ON h.oid = below.id JOIN pg_namespace hn ON hn.oid = h.relnamespace)`;
+
+/**
+ * PostgreSQL reads a table with those that inherit from it. Where these are followed themselves,
+ * their rows belong to them alone; where none is, all belong to the one that is followed.
+ */
+function shareWithHeirs(
+  tables: readonly SourceTable[],
+  found: readonly FoundTable[],
+  settings: PostgresSourceSettings,
+): readonly SourceTable[] {
+  const followed = new Set(tables.map(({ lane }) => lane));
+  const heirsOf = new Map(found.map(({ schema, name, heirs }) => [`${schema}.${name}`, heirs]));
+  return tables.map((table) => {
+    const heirs = heirsOf.get(table.lane) ?? [];
+    if (!heirs.some((heir) => followed.has(heir))) return table;
+    const unreadHeirs = heirs.filter((heir) => !followed.has(heir) && !isExcluded(settings, heir));
+    return { ...table, isOnly: true, unreadHeirs };
+  });
 }
 
 function chooseTables(
@@ -113,6 +147,12 @@ export async function describeTable(query: Query, table: SourceTable): Promise<T
   if (table.isMissing) throw wrong(lane, 'is not there: create it, or take it out of tables');
   if (table.twin !== undefined) {
     throw wrong(lane, `would be the same stream as ${table.twin}: exclude one of them`);
+  }
+  if (table.unreadHeirs?.length) {
+    throw wrong(
+      lane,
+      `is read without the tables that inherit from it, as some of them are in tables: add ${table.unreadHeirs.slice(0, 5).join(', ')} too, or exclude them`,
+    );
   }
   const all = await selectColumns(query, table);
   if (all.length === 0) throw wrong(lane, 'has no columns, or was dropped at this very moment');

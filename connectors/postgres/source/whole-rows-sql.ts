@@ -2,6 +2,7 @@ import { toFieldPath } from '../../../core/field-types.ts';
 import type { Mapping } from '../../../core/mapping.ts';
 import { quoteLiteral, quoteName } from '../sql-names.ts';
 import { digitsOf, positionSql } from './cursor.ts';
+import { placeIn } from './era.ts';
 import { fromSql, keyHash } from './rows-sql.ts';
 import type { TableShape } from './tables.ts';
 import { toWholeCell } from './whole-values.ts';
@@ -14,7 +15,7 @@ export interface WholeRows {
   readonly batchId: string;
   /** Of event ids: source and lane. */
   readonly idPrefix: string;
-  /** End of the range: the version of rows without a cursor. */
+  /** End of the range: the version of rows without a cursor, and the era of those with one. */
   readonly to: string;
 }
 
@@ -29,7 +30,10 @@ export function selectWholeRows(rows: WholeRows): string {
   const { cursor } = shape;
   const hash = keyHash(shape);
   const digits = cursor ? digitsOf(cursor.kind, `t.${quoteName(cursor.name)}`) : 'NULL::text';
-  const version = cursor ? positionSql(cursor.kind, 's.digits') : quoteLiteral(to);
+  const { era } = placeIn(shape, to);
+  const version = cursor
+    ? `${quoteLiteral(era)} || ${positionSql(cursor.kind, 's.digits')}`
+    : quoteLiteral(to);
   const name = hash === null ? `r.version || '/' || r.key` : `r.key || '/' || r.version`;
   const written = [
     `${quoteLiteral(idPrefix)} || ${name}`,
