@@ -171,6 +171,22 @@ describe('the same table by both roads', () => {
     }
   });
 
+  test('is the same in a later era of its numbers, as newer rows', async () => {
+    await using roads = await openRoads('cursors', {
+      cursor: 'n',
+      write: { merge: { key: ['n'] } },
+    });
+    const before = await expectEqual(roads);
+    const { from, to, bytes } = await roads.range();
+    const later = { from: `j0001.${from}`, to: `j0001.${to}`, bytes };
+    const staged = await roads.loadStaged(later);
+    const typed = await roads.loadTyped(later);
+    expect([staged.row.rowsLoaded, typed.rowsLoaded]).toEqual([before.length, before.length]);
+    const rows = await roads.rows();
+    expect(rows.typed).toEqual(rows.staged);
+    expect(rows.typed.every((row) => row.includes('/j0001.i:'))).toBe(true);
+  });
+
   test('is the same with a key of several columns, one of them in no warehouse', async () => {
     await queryAt(
       sourceUrl,

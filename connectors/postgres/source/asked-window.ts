@@ -17,13 +17,16 @@ export function windowOf({ name, head }: KnownLane, asked: AskedWindow): Positio
   const kind = cursorKindAt(place);
   if (kind === 'whole') return {};
   if (kind === 'unknown') return { ...start, to: era + cursorStart }; // no value was read yet
-  const at = { lane: name, kind, era };
-  const from = asked.from === undefined ? undefined : lowerEnd(at, asked.from);
-  const to = asked.to === undefined ? undefined : upperEnd(at, asked.to);
-  if (from !== undefined && to !== undefined && from >= to) {
-    throw refused(name, '--from lies behind --to: nothing is between them');
+  return { ...start, ...endsOf({ lane: name, kind, era }, asked) };
+}
+
+function endsOf(at: LaneKind, asked: AskedWindow): PositionWindow {
+  const from = asked.from === undefined ? {} : { from: lowerEnd(at, asked.from) };
+  const to = asked.to === undefined ? {} : { to: upperEnd(at, asked.to) };
+  if (from.from !== undefined && to.to !== undefined && from.from >= to.to) {
+    throw refused(at.lane, '--from lies behind --to: nothing is between them');
   }
-  return { ...start, ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
+  return { ...from, ...to };
 }
 
 interface LaneKind {

@@ -45,32 +45,41 @@ export async function findRestart(
   const numbers = await readNumbers(query, shape);
   const files = [numbers.database, numbers.table, numbers.sequence ?? ''].join('.');
   if (known.accepted === position) return { note: { files, accepted: position } };
-  const wasAhead = known.ahead === true;
   if (typeof head !== 'bigint') return { note: { files } }; // no number was read yet
-  const isAhead = numbers.last !== null && numbers.last >= head;
-  const note = { files, ...((wasAhead || isAhead) && { ahead: true as const }) };
-  const why = reasonOf(known, numbers, { wasAhead, isAhead });
-  if (why !== null) return { note: { ...note, restarted: why }, restarted: why };
+  const found = judgeNumbers(known, { files, numbers, head });
+  if (found.restarted !== undefined || (found.note.ahead && numbers.last !== null)) return found;
   // Without a sequence to go by it is the rows that tell. It goes on with the next larger number.
-  const newest = note.ahead ? null : await largest();
-  return newest !== null && newest < head ? { note, restarted: smallerNumbers } : { note };
+  const newest = await largest();
+  return newest !== null && newest < head ? { ...found, restarted: smallerNumbers } : found;
 }
 
+/** By what is known of table and sequence. */
+function judgeNumbers(
+  known: NumbersNote,
+  { files, numbers, head }: { files: string; numbers: Numbers; head: bigint },
+): NumbersFound {
+  const isAhead = numbers.last !== null && numbers.last >= head;
+  const note = { files, ...((known.ahead || isAhead) && { ahead: true as const }) };
+  const why = whyRestarted(known, numbers, isAhead);
+  return why === null ? { note } : { note: { ...note, restarted: why }, restarted: why };
+}
+
+const madeAnew =
+  'was emptied and numbers its rows anew (TRUNCATE … RESTART IDENTITY), or was made anew';
+const setBack = 'numbers its rows anew: its sequence was set back';
 const smallerNumbers =
   'holds smaller numbers only than those that were read: either its newest rows were deleted, or its numbers began anew (GRANT SELECT on the sequence of the column, where it has one, tells both apart)';
 
-function reasonOf(
-  known: NumbersNote,
-  { database, table, sequence }: Numbers,
-  { wasAhead, isAhead }: { wasAhead: boolean; isAhead: boolean },
-): string | null {
-  const [knownDatabase, knownTable, knownSequence = ''] = known.files?.split('.') ?? [];
-  const isSameDatabase = knownDatabase === database && knownSequence !== '' && sequence !== null;
-  if (isSameDatabase && knownTable !== table && knownSequence !== sequence) {
-    return 'was emptied and numbers its rows anew (TRUNCATE … RESTART IDENTITY), or was made anew';
-  }
-  const isSetBack = sequence !== null && wasAhead && !isAhead;
-  return isSetBack ? 'numbers its rows anew: its sequence was set back' : null;
+/** Both at once: a rewrite of the table leaves its sequence alone, a change of that leaves the table. */
+function areOtherFiles({ files }: NumbersNote, { database, table, sequence }: Numbers): boolean {
+  const [knownDatabase, knownTable, knownSequence = ''] = files?.split('.') ?? [];
+  if (knownDatabase !== database || knownSequence === '' || sequence === null) return false;
+  return knownTable !== table && knownSequence !== sequence;
+}
+
+function whyRestarted(known: NumbersNote, numbers: Numbers, isAhead: boolean): string | null {
+  if (areOtherFiles(known, numbers)) return madeAnew;
+  return known.ahead && numbers.last !== null && !isAhead ? setBack : null;
 }
 
 /** What to do about it. */
