@@ -5,6 +5,12 @@ import {
   pageSettled,
   type SettledDelivery,
 } from '../../../store/catalog/backup-checks.ts';
+import {
+  closeBackfill,
+  planBackfill,
+  readBackfill,
+  runningBackfills,
+} from '../../../store/catalog/backfills.ts';
 import { readBatch } from '../../../store/catalog/batches.ts';
 import { openCatalog, type Catalog } from '../../../store/catalog/catalog.ts';
 import { migrate } from '../../../store/catalog/migrate.ts';
@@ -112,6 +118,36 @@ test('a running restream gives back the events of a batch that loads again', asy
   await expect(readBatch(catalog, first)).rejects.toMatchObject({ kind: 'not-found' });
   expect([await statesOf(batchId), await statesOf(other)]).toEqual([[], ['open']]);
   expect(await wrongGroups(catalog)).toEqual([]);
+});
+
+test('a backfill that is over runs again when one of its batches is reopened', async () => {
+  const batchId = await settleWithFailures('reread', []);
+  await settle(catalog, { batchId, destination: 'two', attempt: 'map', ordinals: [] });
+  const again = `backfill/again/${batchId}`;
+  await planBackfill(catalog, {
+    requestId: 'again',
+    source: 'shop',
+    stream: null,
+    lane: 'reread',
+    fromAsked: null,
+    toAsked: null,
+    concurrency: 1,
+    author: 'test',
+    destinations: ['one'],
+    windows: [{ lane: 'reread' }],
+    batchIdOf: () => again,
+  });
+  await extractedBy(catalog, again, 'extract');
+  const failures = { batchId: again, destination: 'one', attempt: 'map', ordinals: [] };
+  await settle(catalog, failures);
+  await closeBackfill(catalog, 'again');
+  const running = async () => (await runningBackfills(catalog)).map(({ requestId }) => requestId);
+  expect([(await readBackfill(catalog, 'again')).state, await running()]).toEqual(['settled', []]);
+  expect(await reopen([again])).toEqual({ deliveries: 1, failedEvents: 0 });
+  expect(await running()).toEqual(['again']);
+  await settle(catalog, failures);
+  await closeBackfill(catalog, 'again');
+  expect(await running()).toEqual([]);
 });
 
 test('what was found before a recovery holds nothing after it, and still does while none goes on', async () => {
