@@ -8,7 +8,7 @@ import {
   type Mapping,
   type TableName,
 } from '../../core/mapping.ts';
-import { takesAnyForm, takesUnchanged } from './column-types.ts';
+import { takesAnyForm, takesUnchanged, toColumnType } from './column-types.ts';
 import { quoteTable } from './sql-names.ts';
 
 interface StandingColumn {
@@ -91,7 +91,7 @@ function assertFits(mapping: Mapping, standing: ReadonlyMap<string, string>): vo
     const what = found === undefined ? 'is not there' : `is ${found}`;
     throw new PipelineError(
       'pin-outdated',
-      `column ${column} of ${schema}.${name} ${what}, its rows were mapped as ${type}: set one of the two right (mapping set, or ALTER TABLE)`,
+      `column ${column} of ${schema}.${name} ${what}, its rows were mapped as ${type}: make the column ${toColumnType(type)} (ALTER TABLE), or set the mapping to a type that it holds as it is (mapping set), then sync`,
     );
   }
 }

@@ -92,7 +92,7 @@ describe('a column that was changed by hand', () => {
     await expect(loadNote('today')).rejects.toMatchObject({
       kind: 'pin-outdated',
       message: expect.stringMatching(
-        /column note of shop\.orders is .*, its rows were mapped as text/,
+        /column note of shop\.orders is .*, its rows were mapped as text: make the column text \(ALTER TABLE\)/,
       ),
     });
   });
