@@ -74,6 +74,17 @@ export async function copyFormatOf(
   return commonFormat(await formatsOf(dependencies, ends));
 }
 
+/** Whether new batches of streams of a source begin on the typed road. */
+export async function beginsTyped(
+  dependencies: Dependencies,
+  { source, destinations }: { readonly source: string; readonly destinations: readonly string[] },
+): Promise<boolean> {
+  const [destination, ...others] = destinations;
+  if (destination === undefined || others.length > 0) return false;
+  const formats = await formatsOf(dependencies, { source, destination });
+  return !formats.mayResend && commonFormat(formats) !== null;
+}
+
 /** Only a backfill meets events that were there before. */
 async function hasRecords(
   { catalog }: Dependencies,

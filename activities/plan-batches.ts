@@ -1,8 +1,9 @@
-import { isPipelineError, PipelineError } from '../core/errors.ts';
+import { isPipelineError, must, PipelineError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoints.ts';
 import { failurePolicies, type FailureKind } from '../core/failures.ts';
 import type { LanePlan, ObservedLane, PlanLimits, ReplayableSource } from '../core/source.ts';
 import { batchIdOf } from '../pipeline/batches/batch-id.ts';
+import { batchLimits } from '../pipeline/batches/batch-limits.ts';
 import { listLost, listRunnable, type RunnableRow } from '../store/catalog/batches.ts';
 import {
   forgetUnread,
@@ -19,19 +20,15 @@ import { isPaused } from '../store/catalog/pauses.ts';
 import { isRefreshDue, recordPlan } from '../store/catalog/plans.ts';
 import { findWantedSync, syncDone, type WantedSync } from '../store/catalog/wanted-syncs.ts';
 import type { BackupCheck } from './backup-check.ts';
+import { beginsTyped } from './choose-road.ts';
 import type { Activities, PlanInput, PlanResult } from './contract.ts';
 import type { ActivityDependencies, ConfiguredSource } from './dependencies.ts';
 import { summarizeBatch } from './summarize-batch.ts';
 
 type Dependencies = Pick<
   ActivityDependencies,
-  'catalog' | 'configuration' | 'openSource' | 'settings' | 'staging' | 'signal'
+  'catalog' | 'configuration' | 'destinations' | 'openSource' | 'settings' | 'staging' | 'signal'
 >;
-
-/** A stream without columns begins with a small batch: it fixes the types, the others wait for it. */
-const firstBatchBytes = 8 * 1024 * 1024;
-/** Ranges cut for one lane in one go; the next call goes on. */
-const maxRanges = 16;
 
 export function createPlanBatches(
   dependencies: Dependencies,
@@ -186,6 +183,7 @@ class LanePlanner {
   readonly #everyMs: number | undefined;
   readonly #askedAgoMs: number | undefined;
   #mapped: Set<string> | undefined;
+  #typed: Promise<boolean> | undefined;
   #fault: unknown;
   /** Every lane that was planned is planned to what was asked for. */
   isAll = true;
@@ -268,12 +266,21 @@ class LanePlanner {
   }
 
   async #limits({ stream }: ObservedLane): Promise<PlanLimits> {
-    const { maxBatchBytes, maxBatchRecords } = this.#dependencies.settings;
-    const limits = { maxRecords: maxBatchRecords, askedAgoMs: this.#askedAgoMs };
-    if (stream === undefined || (await this.#isMapped(stream))) {
-      return { ...limits, maxBytes: maxBatchBytes, maxRanges };
-    }
-    return { ...limits, maxBytes: Math.min(firstBatchBytes, maxBatchBytes), maxRanges: 1 };
+    const { maxBatchBytes: maxBytes, maxBatchRecords: maxRecords } = this.#dependencies.settings;
+    const hasStream = stream !== undefined;
+    const facts = {
+      hasStream,
+      isTyped: hasStream && (await this.#isTyped()),
+      isMapped: () => this.#isMapped(must(stream)),
+    };
+    const limits = await batchLimits(facts, { maxBytes, maxRecords });
+    return { ...limits, askedAgoMs: this.#askedAgoMs };
+  }
+
+  #isTyped(): Promise<boolean> {
+    const ends = { source: this.#name, destinations: this.#destinations };
+    this.#typed ??= beginsTyped(this.#dependencies, ends);
+    return this.#typed;
   }
 
   /** In some destination: one that is away must not keep the batches of the others small. */

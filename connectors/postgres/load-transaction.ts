@@ -37,6 +37,7 @@ import { quoteLiteral, quoteName, quoteTable } from './sql-names.ts';
 const fencePollMs = 100;
 /** Waiting longer for a table is the infrastructure's fault: the load is tried again. */
 const lockTimeout = '30s';
+const uniqueViolation = '23505';
 
 /** Statements must see what was committed while they waited for a lock, whatever the role's default. */
 const beginLoad = 'BEGIN ISOLATION LEVEL READ COMMITTED';
@@ -140,7 +141,7 @@ export class PostgresLoad implements LoadTransaction {
   async copy(rows: EncodedRows, from: number, to: number): Promise<CopyResult> {
     await this.#query('SAVEPOINT part');
     try {
-      const { loaded } = await this.#insert(rows, rows.read(from, to));
+      const { loaded } = await this.#insert(rows, () => rows.read(from, to));
       await this.#query('RELEASE SAVEPOINT part');
       return countResult(rows.mapping, { received: to - from, loaded });
     } catch (error) {
@@ -156,7 +157,7 @@ export class PostgresLoad implements LoadTransaction {
     if (misfit !== null) return { ok: false, sqlState: '42804', message: misfit };
     const sent = countRows(rows);
     try {
-      const { received, loaded } = await this.#insert(rows, sent.read());
+      const { received, loaded } = await this.#insert(rows, () => sent.read());
       sent.assertAll(received);
       return countResult(rows.mapping, { received, loaded });
     } catch (error) {
@@ -202,16 +203,20 @@ export class PostgresLoad implements LoadTransaction {
 
   async #insert(
     rows: Pick<EncodedRows, 'mapping' | 'laterColumns'>,
-    content: AsyncIterable<Uint8Array>,
+    content: () => AsyncIterable<Uint8Array>,
   ): Promise<CopyCount> {
     const { mapping } = rows;
     const columns = rowColumns(mapping).map(quoteName).join(', ');
     if (this.#request.write === 'append' && !mapping.merge) {
-      const loaded = await this.#copyInto(quoteTable(mapping.table), columns, content);
+      const loaded = await this.#copyInto(quoteTable(mapping.table), columns, content());
       return { received: loaded, loaded };
     }
+    if (await this.#expectsNewKeys(mapping)) {
+      const loaded = await this.#copyNew(mapping.table, columns, content());
+      if (loaded !== null) return { received: loaded, loaded };
+    }
     const stage = await this.#createStage(mapping.table);
-    const received = await this.#copyInto(stage, columns, content);
+    const received = await this.#copyInto(stage, columns, content());
     if (mapping.merge) return { received, loaded: await this.#merge(rows, stage) };
     const { rowCount } = await this.#client.query(
       `INSERT INTO ${quoteTable(mapping.table)} (${columns})
@@ -220,6 +225,32 @@ export class PostgresLoad implements LoadTransaction {
                            WHERE present._event_id = staged._event_id)`,
     );
     return { received, loaded: rowCount ?? 0 };
+  }
+
+  /** No row of the table is there yet; or a row that changes gets another key, its version. */
+  async #expectsNewKeys({ merge, table }: Mapping): Promise<boolean> {
+    if (!merge) return false;
+    if (merge.version !== undefined && merge.key.includes(merge.version)) return true;
+    const { rows } = await this.#client.query(`SELECT FROM ${quoteTable(table)} LIMIT 1`);
+    return rows.length === 0;
+  }
+
+  /** Null: some key was there already, or came twice. Nothing of it stays then. */
+  async #copyNew(
+    table: TableName,
+    columns: string,
+    content: AsyncIterable<Uint8Array>,
+  ): Promise<number | null> {
+    await this.#client.query('SAVEPOINT new_keys');
+    try {
+      const loaded = await this.#copyInto(quoteTable(table), columns, content);
+      await this.#client.query('RELEASE SAVEPOINT new_keys');
+      return loaded;
+    } catch (error) {
+      if (sqlStateOf(error) !== uniqueViolation) throw error;
+      await this.#client.query('ROLLBACK TO SAVEPOINT new_keys; RELEASE SAVEPOINT new_keys');
+      return null;
+    }
   }
 
   async #merge(

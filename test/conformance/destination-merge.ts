@@ -75,6 +75,26 @@ export function testMerge(name: string, setUp: () => Promise<DestinationFixture>
       expect(await fixture.rows(orders)).toMatchObject([{ _version: 'b', amount: '10.00' }]);
     });
 
+    test('takes rows whose version is part of their key, new ones and those that come again', async () => {
+      await using fixture = await setUp();
+      const mapping: Mapping = { ...merged, merge: { key: ['id'], version: 'id' } };
+      await using destination = await opened(fixture, mapping);
+      const first = await load(destination, fixture, { n: 1, mapping, list: someOrders(0, 40) });
+      expect(first).toMatchObject({ rowsLoaded: 40, rowsSuperseded: 0 });
+      const more = await load(destination, fixture, { n: 2, mapping, list: someOrders(40, 60) });
+      expect(more).toMatchObject({ rowsLoaded: 20, rowsSuperseded: 0 });
+      const list = [
+        ...someOrders(60, 70),
+        ...someOrders(30, 50),
+        { id: 5, version: '2', note: 'x' },
+      ];
+      const mixed = await load(destination, fixture, { n: 3, mapping, list });
+      expect(mixed).toMatchObject({ rowsLoaded: 11, rowsSuperseded: 20, rowsFailed: 0 });
+      expect(await idsIn(fixture)).toEqual(idsOf(0, 70));
+      const changed = (await fixture.rows(orders)).filter(({ note }) => note === 'x');
+      expect(changed).toMatchObject([{ id: '5', _version: '2' }]);
+    });
+
     test('takes keys of several fields', async () => {
       await using fixture = await setUp();
       const mapping: Mapping = { ...merged, merge: { key: ['note', 'id'] } };

@@ -1,7 +1,8 @@
+import { must } from '../../../core/errors.ts';
 import type { PositionRange } from '../../../core/positions.ts';
 import type { PlanLimits } from '../../../core/source.ts';
 import { behindSql, betweenSql, columnOf, hashOf } from './between-sql.ts';
-import { digitsOf } from './cursor.ts';
+import { digitsOf, literalOf } from './cursor.ts';
 import { formatPoint, type CursorPoint } from './point.ts';
 import { fromSql, toJson, type CursorShape } from './rows-sql.ts';
 import type { Query } from './tables.ts';
@@ -24,6 +25,13 @@ export async function cutRanges(
   let found = await cutter.cutFloor();
   while (found && cutter.room > 0) found = await cutter.cutNext(bound);
   return cutter.ranges;
+}
+
+interface Values {
+  readonly next: bigint | null;
+  readonly last: bigint | null;
+  /** With values up to the last one. */
+  readonly rows: number;
 }
 
 class Cutter {
@@ -60,20 +68,30 @@ class Cutter {
   async cutNext(bound: bigint): Promise<boolean> {
     const rowBytes = await this.#sizeOfRows({ value: bound });
     if (rowBytes === null) return false;
-    const wanted = this.#wanted(rowBytes);
+    const found = await this.#look({ value: bound }, this.#wanted(rowBytes));
+    if (found.last !== null) this.#add({ value: found.last }, found.rows * rowBytes);
+    else if (found.next !== null) await this.#cutValue({ value: found.next }, rowBytes);
+    return found.last !== null || found.next !== null;
+  }
+
+  /**
+   * The value with which the rows become more than wanted, and the last one before it: with an index
+   * by the cursor the first is one walk along it, and only rows that are counted are looked at.
+   */
+  async #look(bound: CursorPoint, wanted: number): Promise<Values> {
+    const { kind } = this.#shape.cursor;
     const column = columnOf(this.#shape);
-    const rows = fromSql(this.#shape, betweenSql(this.#shape, this.#at, { value: bound }));
-    // One row more than wanted says whether the last value goes on. Two values at most are needed.
-    const values = await this.#query<{ digits: string; rows: string }>(
-      `SELECT ${digitsOf(this.#shape.cursor.kind, 'value')} AS digits, max(place)::text AS rows
-         FROM (SELECT value, row_number() OVER (ORDER BY value) AS place
-                 FROM (SELECT ${column} AS value ${rows} ORDER BY ${column} LIMIT ${wanted + 1}) v) p
-        GROUP BY value ORDER BY value DESC LIMIT 2`,
+    const rows = fromSql(this.#shape, betweenSql(this.#shape, this.#at, bound));
+    const [beyond] = await this.#query<{ digits: string }>(
+      `SELECT ${digitsOf(kind, column)} AS digits ${rows} ORDER BY ${column} OFFSET ${wanted} LIMIT 1`,
     );
-    const last = values.find((value) => Number(value.rows) <= wanted);
-    if (last) this.#add({ value: BigInt(last.digits) }, Number(last.rows) * rowBytes);
-    else if (values[0]) await this.#cutValue({ value: BigInt(values[0].digits) }, rowBytes);
-    return values.length > 0;
+    const next = beyond ? BigInt(beyond.digits) : null;
+    const before = next === null ? '' : ` AND ${column} < ${literalOf(kind, next)}`;
+    const [counted] = await this.#query<{ digits: string | null; rows: string }>(
+      `SELECT ${digitsOf(kind, `max(${column})`)} AS digits, count(*)::text AS rows ${rows}${before}`,
+    );
+    const { digits, rows: count } = must(counted);
+    return { next, last: digits === null ? null : BigInt(digits), rows: Number(count) };
   }
 
   /** Cuts the rows of one value, which are the next ones. */
