@@ -25,11 +25,16 @@ export async function startReview(access: TemporalAccess, subject: ReviewSubject
   await access.client.workflow.start('reviewFailures', reviewOptions(access, subject));
 }
 
-/** Signals `retry`, starting the review first if it is not there. */
-export async function requestRetry(access: TemporalAccess, subject: ReviewSubject): Promise<void> {
+/** Signals `retry` for a restream that the catalog knows, starting the review first if it is not there. */
+export async function requestRetry(
+  access: TemporalAccess,
+  subject: ReviewSubject,
+  restreamId: string,
+): Promise<void> {
   await access.client.workflow.signalWithStart('reviewFailures', {
     ...reviewOptions(access, subject),
     signal: retrySignal.name,
+    signalArgs: [{ restreamId }],
   });
 }
 

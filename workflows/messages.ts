@@ -3,8 +3,11 @@ import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 /** New data may be there: plan once more before ending. */
 export const nudgeSignal = defineSignal('nudge');
 
-/** Restream the open events of this group. No argument; a repetition joins the first. */
-export const retrySignal = defineSignal('retry');
+/**
+ * Restream the open events of this group; a repetition joins the first. People give no argument; the
+ * server names the restream under which the catalog keeps the request.
+ */
+export const retrySignal = defineSignal<[unknown?]>('retry');
 
 /** Hold this backfill: batches on their way finish. No argument. */
 export const pauseSignal = defineSignal('pause');

@@ -32,7 +32,7 @@ export async function reviewFailures(input: ReviewFailuresInput): Promise<void> 
   const { groupId } = input;
   let { restreamId } = input;
   const shown = new Shown();
-  setHandler(retrySignal, () => void (restreamId ??= uuid4()), {
+  setHandler(retrySignal, (asked) => void (restreamId ??= readRestreamId(asked) ?? uuid4()), {
     description: 'Restream the open events of this group with today’s mapping. Needs no input.',
   });
 
@@ -51,6 +51,12 @@ export async function reviewFailures(input: ReviewFailuresInput): Promise<void> 
     restreamId = undefined;
   }
   shown.show('resolved', 0, 'All events of this group are in, or decided.');
+}
+
+/** Whatever else an operator types is a request without a name. */
+function readRestreamId(asked: unknown): string | undefined {
+  if (typeof asked !== 'object' || asked === null || !('restreamId' in asked)) return undefined;
+  return typeof asked.restreamId === 'string' ? asked.restreamId : undefined;
 }
 
 /** What people can search for and read. An upsert is an event in the history: only on a change. */

@@ -83,7 +83,8 @@ export async function runFailedRetry(
   const api = await connect();
   const before = await readGroup(api, id);
   const path = `failed/groups/${encodeURIComponent(before.groupId)}/retry`;
-  const { groupId, open } = await api.post<RetryAnswer>(path);
+  const { groupId, open, delayed } = await api.post<RetryAnswer>(path);
+  if (delayed !== null) say(`it is asked for and begins later: ${delayed}`);
   if (open === 0 || !wait) {
     if (json) printJson({ groupId, retried: open });
     else say(open === 0 ? 'no event of this group waits' : `${open} events are on their way`);

@@ -32,4 +32,8 @@ export interface RetryAnswer {
   readonly groupId: string;
   /** Events that waited when the retry was asked for. */
   readonly open: number;
+  /** Kept until it is through; of an earlier request where that still waits. Null: no event is open. */
+  readonly restreamId: string | null;
+  /** Why Temporal does not know of it yet; `maintain` starts it then. */
+  readonly delayed: string | null;
 }

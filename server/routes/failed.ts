@@ -1,7 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { Hono } from 'hono';
 import { failurePolicies, isFailureKind } from '../../core/failures.ts';
-import { recordDecision } from '../../store/catalog/decisions.ts';
 import { listFailedEvents, listGroups, readGroup } from '../../store/catalog/groups.ts';
+import { askForRestream } from '../../store/catalog/restreams.ts';
 import { requestRetry } from '../../temporal/reviews.ts';
 import { readQuery } from '../answers.ts';
 import {
@@ -11,6 +12,7 @@ import {
   type RetryAnswer,
 } from '../contract/failed.ts';
 import type { ServerContext } from '../context.ts';
+import { explainDelay } from '../request-syncs.ts';
 
 export function failedRoutes(server: ServerContext): Hono {
   const { catalog } = server;
@@ -45,15 +47,19 @@ async function readDetail(
   };
 }
 
+/** The request is in the catalog first: if Temporal does not hear of it, `maintain` finds it. */
 async function retry({ catalog, temporal }: ServerContext, id: string): Promise<RetryAnswer> {
   const group = await readGroup(catalog, id);
-  const { groupId, openCount: open } = group;
-  if (open > 0) {
-    const subject = { ...group, advice: adviceOf(group.kind) };
-    await temporal.use((access) => requestRetry(access, subject));
-    await recordDecision(catalog, { author: 'admin', action: 'retry', subject: groupId });
-  }
-  return { groupId, open };
+  const { groupId } = group;
+  const asked = { restreamId: randomUUID(), groupId, author: 'admin' };
+  const restreamId = await askForRestream(catalog, asked);
+  if (restreamId === null) return { groupId, open: 0, restreamId, delayed: null };
+  const { openCount: open } = await readGroup(catalog, groupId);
+  const subject = { ...group, advice: adviceOf(group.kind) };
+  const delayed = await temporal
+    .use((access) => requestRetry(access, subject, restreamId))
+    .then(() => null, explainDelay);
+  return { groupId, open: Math.max(open, group.openCount), restreamId, delayed };
 }
 
 function adviceOf(kind: string): string {

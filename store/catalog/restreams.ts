@@ -26,15 +26,18 @@ export interface FreezeInput {
 export async function freezeRestream(catalog: Catalog, input: FreezeInput): Promise<number> {
   return catalog.transaction(async (tx) => {
     const group = await lockGroup(tx, input.groupId);
-    const { rows } = await tx.query<{ event_count: number }>(
-      'SELECT event_count FROM millrace.restreams WHERE restream_id = $1',
+    const { rows } = await tx.query<{ event_count: number; state: RestreamState }>(
+      'SELECT event_count, state FROM millrace.restreams WHERE restream_id = $1',
       [input.restreamId],
     );
-    if (rows[0]) return rows[0].event_count;
+    if (rows[0] && rows[0].state !== 'asked') return rows[0].event_count;
     const count = await claimOpen(tx, input);
+    await fulfilOthers(tx, input);
     await tx.query(
       `INSERT INTO millrace.restreams (restream_id, group_id, event_count, requested_by, state, settled_at)
-       VALUES ($1, $2, $3::bigint, $4, $5, CASE WHEN $3::bigint = 0 THEN now() END)`,
+       VALUES ($1, $2, $3::bigint, $4, $5, CASE WHEN $3::bigint = 0 THEN now() END)
+       ON CONFLICT (restream_id) DO UPDATE
+         SET event_count = excluded.event_count, state = excluded.state, settled_at = excluded.settled_at`,
       [
         input.restreamId,
         input.groupId,
@@ -45,6 +48,48 @@ export async function freezeRestream(catalog: Catalog, input: FreezeInput): Prom
     );
     if (count > 0) await planRestream(tx, input, { count, ...group });
     return count;
+  });
+}
+
+/** A claim takes every open event of its group: with it all that was asked for is done. */
+async function fulfilOthers(
+  tx: Transaction,
+  { restreamId, groupId }: Pick<FreezeInput, 'restreamId' | 'groupId'>,
+): Promise<void> {
+  await tx.query(
+    `UPDATE millrace.restreams SET state = 'settled', settled_at = now()
+      WHERE group_id = $1 AND state = 'asked' AND restream_id <> $2`,
+    [groupId, restreamId],
+  );
+}
+
+/**
+ * Keeps a request to restream the open events of a group until they are claimed, whatever becomes
+ * of Temporal. Answers the id under which it will run, that of an earlier request where that still
+ * waits; null where no event is open.
+ */
+export async function askForRestream(
+  catalog: Catalog,
+  asked: { readonly restreamId: string; readonly groupId: string; readonly author: string },
+): Promise<string | null> {
+  const { restreamId, groupId, author } = asked;
+  return catalog.transaction(async (tx) => {
+    await lockGroup(tx, groupId);
+    const { rows } = await tx.query<{ id: string }>(
+      `SELECT restream_id AS id FROM millrace.restreams WHERE group_id = $1 AND state = 'asked'`,
+      [groupId],
+    );
+    if (rows[0]) return rows[0].id;
+    const { rowCount } = await tx.query(
+      `INSERT INTO millrace.restreams (restream_id, group_id, event_count, requested_by, state)
+       SELECT $1, group_id, 0, $3, 'asked' FROM millrace.failure_groups
+        WHERE group_id = $2 AND open_count > 0`,
+      [restreamId, groupId, author],
+    );
+    if (rowCount === 0) return null;
+    const details = { restream: restreamId };
+    await recordDecision(tx, { author, action: 'retry', subject: groupId, details });
+    return restreamId;
   });
 }
 
@@ -154,13 +199,14 @@ export interface RunningRestream extends GroupRoute {
   readonly eventCount: number;
 }
 
-/** Restreams with batches that could run now. */
+/** Restreams that were asked for and claimed nothing yet, and those with batches that could run now. */
 export async function runningRestreams(db: Queryable): Promise<readonly RunningRestream[]> {
   const { rows } = await db.query<RunningRestream>(
-    `SELECT restream_id AS "restreamId", group_id AS "groupId", event_count AS "eventCount",
+    `SELECT restream_id AS "restreamId", group_id AS "groupId",
+            CASE WHEN r.state = 'asked' THEN g.open_count ELSE event_count END AS "eventCount",
             g.source, g.stream, g.destination
        FROM millrace.restreams r JOIN millrace.failure_groups g USING (group_id)
-      WHERE r.state = 'running' AND EXISTS (
+      WHERE r.state = 'asked' OR r.state = 'running' AND EXISTS (
         SELECT FROM millrace.batches b JOIN millrace.deliveries d USING (batch_id)
          WHERE b.run = 'restream/' || r.restream_id AND d.state = 'pending')
       ORDER BY r.created_at`,
@@ -168,10 +214,13 @@ export async function runningRestreams(db: Queryable): Promise<readonly RunningR
   return rows;
 }
 
+/** Asked for; its events are claimed; over. */
+export type RestreamState = 'asked' | 'running' | 'settled';
+
 export interface RestreamRow {
   readonly restreamId: string;
   readonly groupId: string;
-  readonly state: 'running' | 'settled';
+  readonly state: RestreamState;
   readonly eventCount: number;
   readonly resolved: number;
   /** Failed again. */

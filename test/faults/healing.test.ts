@@ -105,6 +105,31 @@ describe('with a load, a review and a restream under way', () => {
   });
 });
 
+test('a retry that was answered, and lost with all of Temporal’s state before its claim, runs by itself, once', async () => {
+  const { instance } = orders;
+  const before = await attemptsOfGroup();
+  const worker = await instance.pidOf('worker');
+  process.kill(worker, 'SIGSTOP'); // nothing is claimed before Temporal has lost it
+  const temporal = await instance.pidOf('Temporal');
+  await instance.json(['failed', 'retry', groupId, '--no-wait']);
+  await deleteTemporalState();
+  process.kill(temporal, 'SIGKILL');
+  await until('another Temporal', async () => (await instance.pidOf('Temporal')) !== temporal);
+  process.kill(worker, 'SIGCONT');
+  await untilHealed();
+  expect(await attemptsOfGroup()).toEqual(before.map((attempts) => attempts + 1));
+});
+
+async function attemptsOfGroup(): Promise<readonly number[]> {
+  const rows = await orders.instance.catalog<{ attempts: number }>(
+    `SELECT attempts FROM millrace.failed_events
+      WHERE group_id = $1 AND state = 'open' ORDER BY record_id`,
+    [groupId],
+  );
+  expect(rows.length).toBeGreaterThan(0);
+  return rows.map(({ attempts }) => attempts);
+}
+
 /** Loads of new orders and of a restream stand before their first row; a review waits for it. */
 async function startAllKinds(): Promise<void> {
   const { instance } = orders;

@@ -102,6 +102,32 @@ describe.concurrent('reviews, restreams and upkeep', () => {
     expect(group.frozen).toBe(1);
   });
 
+  test('a signal that names a restream runs that one; what else an operator types is no name', async () => {
+    const { group, ...fakes } = createGroupFakes({ resolves: false });
+    const ids: string[] = [];
+    await using worker = await server.startWorker({
+      ...fakes,
+      async freezeRestream({ restreamId }: { restreamId: string }) {
+        ids.push(restreamId);
+        return fakes.freezeRestream();
+      },
+    });
+    const review = await startReview(worker);
+    const restreamId = randomUUID();
+    for (const [n, asked] of [{ restreamId }, { restreamId: 7 }, 'now', null].entries()) {
+      await review.signal(retrySignal, asked);
+      await until(`the end of restream ${n}`, async () => {
+        const { searchAttributes } = await review.describe();
+        return group.frozen > n && searchAttributes['MillraceReview']?.[0] === 'waiting';
+      });
+    }
+    expect(ids[0]).toBe(restreamId);
+    expect(new Set(ids).size).toBe(4);
+    group.open = 0;
+    await review.signal(retrySignal);
+    await review.result();
+  });
+
   test('a review whose group is empty ends at once; a signal cannot hurt it', async () => {
     const { group, ...fakes } = createGroupFakes();
     group.open = 0;

@@ -6,7 +6,12 @@ import { pinMappings, renewPins, setDeliveryState } from '../../../store/catalog
 import { discardLost } from '../../../store/catalog/discard-lost.ts';
 import { insertLane, saveMemo } from '../../../store/catalog/lanes.ts';
 import { migrate } from '../../../store/catalog/migrate.ts';
-import { freezeRestream, readRestream } from '../../../store/catalog/restreams.ts';
+import {
+  askForRestream,
+  freezeRestream,
+  readRestream,
+  runningRestreams,
+} from '../../../store/catalog/restreams.ts';
 import {
   deadAttempts,
   markExtractRemoved,
@@ -271,6 +276,39 @@ test('of two restreams of one group one takes the events, and their outcome goes
     resolved: 2,
     open: 1,
   });
+  expect(await wrongGroups(catalog)).toEqual([]);
+});
+
+test('a retry that was asked for stays until its events are claimed; whatever claims them does it', async () => {
+  const batchId = await planBatch(catalog, 'asked');
+  const failures = { batchId, destination: 'one', attempt: 'a', ordinals: [0, 1], field: 'asked' };
+  await failAt(catalog, failures);
+  await settle(catalog, failures);
+  const groupId = await groupOf(batchId);
+  const ask = (restreamId: string) =>
+    askForRestream(catalog, { restreamId, groupId, author: 'test' });
+  const toStart = async () =>
+    (await runningRestreams(catalog)).filter((row) => row.groupId === groupId);
+  const [first, second] = await Promise.all([ask('ask-1'), ask('ask-2')]);
+  expect(second).toBe(first); // the second joins the first
+  expect(await toStart()).toMatchObject([{ restreamId: first, eventCount: 2 }]);
+  expect(await freeze('by-signal', groupId)).toBe(2);
+  expect(await toStart()).toMatchObject([{ restreamId: 'by-signal' }]);
+  expect(await freeze(first ?? '', groupId)).toBe(0); // started late: nothing is left for it
+  expect(await ask('ask-3')).toBeNull();
+  expect(await wrongGroups(catalog)).toEqual([]);
+});
+
+test('a retry that was asked for claims the events under its own id, once', async () => {
+  const batchId = await planBatch(catalog, 'asked once');
+  const failures = { batchId, destination: 'one', attempt: 'a', ordinals: [0], field: 'once' };
+  await failAt(catalog, failures);
+  await settle(catalog, failures);
+  const groupId = await groupOf(batchId);
+  await askForRestream(catalog, { restreamId: 'once', groupId, author: 'test' });
+  expect(await freeze('once', groupId)).toBe(1);
+  expect(await freeze('once', groupId)).toBe(1);
+  expect(await readRestream(catalog, 'once')).toMatchObject({ state: 'running', eventCount: 1 });
   expect(await wrongGroups(catalog)).toEqual([]);
 });
 
