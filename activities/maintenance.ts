@@ -1,6 +1,7 @@
 import { intakeLane } from '../connectors/kit/intake-source.ts';
 import { runningBackfills } from '../store/catalog/backfills.ts';
 import { sourcesWithWork } from '../store/catalog/batches.ts';
+import { destinationsWithPlannedDdl, settlePlannedDdl } from '../store/catalog/ddl-records.ts';
 import { reopenWaiting } from '../store/catalog/deliveries.ts';
 import {
   noteDestinationUp,
@@ -63,9 +64,32 @@ export function createProbeDestinations(
 ): Activities['probeDestinations'] {
   return async function probeDestinations() {
     const states = await readDestinationStates(dependencies.catalog);
+    await settleDdl(dependencies, states);
     const reopened = await Promise.all(states.map((row) => probe(dependencies, backups, row)));
     return { reopened: reopened.reduce((sum, count) => sum + count, 0) };
   };
+}
+
+/** How long a destination may take to say what became of changes of its tables. */
+const ddlAnswerMs = 20_000;
+
+/** What became of changes of tables whose process died in the middle. */
+async function settleDdl(
+  { catalog, destinations, signal }: ActivityDependencies,
+  states: readonly DestinationState[],
+): Promise<void> {
+  const away = new Set(
+    states.filter(({ state }) => state !== 'ok').map(({ destination }) => destination),
+  );
+  const asked = [...(await destinationsWithPlannedDdl(catalog)).difference(away)];
+  const patience = AbortSignal.any([signal(), AbortSignal.timeout(ddlAnswerMs)]);
+  // One that is locked or away is asked next time.
+  await Promise.allSettled(
+    asked.map(async (name) => {
+      const { destination } = await destinations.open(name);
+      await settlePlannedDdl(catalog, destination, { destination: name, signal: patience });
+    }),
+  );
 }
 
 async function probe(

@@ -7,6 +7,7 @@ import { assignTableName, schemaNameOf } from '../pipeline/mapping/names.ts';
 import { writeRuleOf } from '../pipeline/mapping/write-rule.ts';
 import { readBatch, type BatchRow, type DeliveryRow } from '../store/catalog/batches.ts';
 import type { Transaction } from '../store/catalog/catalog.ts';
+import { changeTable, settlePlannedDdl } from '../store/catalog/ddl-records.ts';
 import { hasEarlierUnpinned, pinMappings, renewPins } from '../store/catalog/deliveries.ts';
 import { readManifest } from '../store/catalog/extracts.ts';
 import {
@@ -14,7 +15,6 @@ import {
   currentMappings,
   insertMapping,
   lockMappings,
-  logDdl,
   readMapping,
 } from '../store/catalog/mappings.ts';
 import { leaveForStaging, leavesTypedRoad } from './choose-road.ts';
@@ -232,30 +232,24 @@ async function writeRule(
 }
 
 async function applyMappings(
-  { dependencies, batch, delivery, destination }: Context,
+  { dependencies, batch, delivery, destination: opened }: Context,
   mappings: readonly Mapping[],
   { applied, force }: { applied: AppliedVersions; force: boolean },
 ): Promise<number> {
   let count = 0;
   const { catalog } = dependencies;
-  for (const mapping of mappings) {
-    if (applied.has(mapping) && !force) continue;
+  const { destination } = opened;
+  const signal = dependencies.signal();
+  const unseen = mappings.filter((mapping) => force || !applied.has(mapping));
+  const at = { destination: delivery.destination, source: batch.source, signal };
+  if (unseen.length > 0) await settlePlannedDdl(catalog, destination, at);
+  for (const mapping of unseen) {
     const newest = await currentMapping(catalog, mapping);
     // An older pin must not take back what a newer version did to the table.
     if (newest && newest.version > mapping.version) continue;
-    const changes = await destination.destination.applyMapping(mapping, dependencies.signal());
-    for (const { statement } of changes) {
-      await logDdl(catalog, {
-        destination: delivery.destination,
-        source: mapping.source,
-        stream: mapping.stream,
-        mappingVersion: mapping.version,
-        statement,
-        batchId: batch.batchId,
-      });
-    }
+    const { batchId } = batch;
+    count += (await changeTable(catalog, destination, { mapping, batchId, signal })).length;
     applied.add(mapping);
-    count += changes.length;
   }
   return count;
 }

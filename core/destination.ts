@@ -200,6 +200,17 @@ export interface AppliedChange {
   readonly statement: string;
 }
 
+/** One call of `applyMapping`, as the audit knows it. */
+export interface ChangeOrder {
+  /** Becomes durable together with the changes: `committedChanges` finds it. */
+  readonly changeId: string;
+  /**
+   * Awaited when everything is changed and nothing is durable yet, with the table held against
+   * other changes; where it throws nothing is changed. Not called when nothing is to be changed.
+   */
+  readonly beforeCommit: (changes: readonly AppliedChange[]) => Promise<void>;
+}
+
 export interface DestinationCapabilities {
   readonly writeModes: readonly WriteMode[];
 }
@@ -231,7 +242,22 @@ export interface Destination extends AsyncDisposable {
    * A person's order (`by: 'person'`) may change a column to any type that holds its rows.
    * @throws PipelineError `schema-locked` or `schema-rejected`, naming table and column.
    */
-  applyMapping(mapping: Mapping, signal: AbortSignal): Promise<readonly AppliedChange[]>;
+  applyMapping(
+    mapping: Mapping,
+    signal: AbortSignal,
+    order?: ChangeOrder,
+  ): Promise<readonly AppliedChange[]>;
+
+  /**
+   * Which of these changes of a table are durable. Final for each of which `beforeCommit` was
+   * called: one that is under way is waited for.
+   * @throws PipelineError `schema-locked` when that takes too long.
+   */
+  committedChanges(
+    table: TableName,
+    changeIds: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly string[]>;
 
   /** The statements that `applyMapping` would execute now. Changes nothing. */
   previewMapping?(mapping: Mapping, signal: AbortSignal): Promise<readonly string[]>;

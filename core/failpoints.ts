@@ -8,6 +8,7 @@ export const failpoints = {
   'extract-read': 'the first block was read from the source',
   'extract-staged': 'the extract is staged, its manifest not yet stored',
   'table-changed': 'a table has its new columns, the change is not committed',
+  'ddl-committed': 'a table has its new columns, the audit does not know yet',
   'map-computed': 'load files are staged, the answer is not given',
   'fence-taken': 'the load transaction holds the fence',
   'ledger-inserted': 'the ledger row is inserted, no row is',

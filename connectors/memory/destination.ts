@@ -1,5 +1,6 @@
 import type {
   AppliedChange,
+  ChangeOrder,
   Destination,
   LedgerRow,
   LedgerSurvey,
@@ -47,7 +48,11 @@ export class MemoryDestination implements Destination {
     return this.#options.warehouse.table(table)?.columns ?? null;
   }
 
-  async applyMapping(mapping: Mapping, _signal: AbortSignal): Promise<readonly AppliedChange[]> {
+  async applyMapping(
+    mapping: Mapping,
+    signal: AbortSignal,
+    order?: ChangeOrder,
+  ): Promise<readonly AppliedChange[]> {
     const { warehouse, installation } = this.#options;
     warehouse.assertReachable();
     const owner = warehouse.foreignOwner(mapping.table, installation);
@@ -57,15 +62,51 @@ export class MemoryDestination implements Destination {
         `table ${tableKey(mapping.table)} was loaded by another installation (${owner})`,
       );
     }
-    const changes = planChanges(mapping, warehouse.table(mapping.table)?.columns);
-    const table = warehouse.table(mapping.table) ?? warehouse.createTable(mapping.table);
-    for (const { columns } of changes) table.columns = merge(table.columns, columns);
-    const key = keyColumns(mapping);
-    if (mapping.merge && key.length === mapping.merge.key.length && !table.keyed) {
-      table.keyed = true;
-      changes.push({ table: mapping.table, kind: 'add-key', columns: key.map(plain) });
+    return this.#alone(mapping.table, signal, async () => {
+      const changes = this.#planAll(mapping);
+      const applied = changes.map((change) => ({ change, statement: describe(change) }));
+      if (changes.length === 0) return applied;
+      await order?.beforeCommit(applied);
+      const table = warehouse.table(mapping.table) ?? warehouse.createTable(mapping.table);
+      for (const { kind, columns } of changes) {
+        if (kind === 'add-key') table.keyed = true;
+        else table.columns = merge(table.columns, columns);
+      }
+      if (order) warehouse.changeIds.add(order.changeId);
+      return applied;
+    });
+  }
+
+  async committedChanges(
+    table: TableName,
+    changeIds: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    const { warehouse } = this.#options;
+    warehouse.assertReachable();
+    return this.#alone(table, signal, async () =>
+      changeIds.filter((id) => warehouse.changeIds.has(id)),
+    );
+  }
+
+  /** One at a time looks at the columns of a table and changes them. */
+  async #alone<T>(table: TableName, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const { locks } = this.#options.warehouse;
+    const owner = {};
+    await locks.take(`columns of ${tableKey(table)}`, { owner, exclusive: true }, signal);
+    try {
+      return await work();
+    } finally {
+      locks.releaseAll(owner);
     }
-    return changes.map((change) => ({ change, statement: describe(change) }));
+  }
+
+  #planAll(mapping: Mapping): readonly SchemaChange[] {
+    const standing = this.#options.warehouse.table(mapping.table);
+    const changes = planChanges(mapping, standing?.columns);
+    const key = keyColumns(mapping);
+    if (!mapping.merge || key.length < mapping.merge.key.length || standing?.keyed) return changes;
+    return [...changes, { table: mapping.table, kind: 'add-key', columns: key.map(plain) }];
   }
 
   async forgetIds(olderThanMs: number, _signal: AbortSignal): Promise<number> {

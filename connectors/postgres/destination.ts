@@ -1,5 +1,6 @@
 import type {
   AppliedChange,
+  ChangeOrder,
   Destination,
   LedgerRow,
   LedgerSurvey,
@@ -12,10 +13,11 @@ import type { Mapping, TableName } from '../../core/mapping.ts';
 import { PostgresConnections } from './connection.ts';
 import { forgetIds } from './event-ids.ts';
 import { ensureDatabase } from './ensure-database.ts';
-import { prepareLedger, selectLedger, type LedgerKey } from './ledger.ts';
+import { prepareLedger, selectLedger } from './ledger.ts';
+import type { LedgerKey } from './ledger-key.ts';
 import { adoptLedger, pageLedger, surveyLedger } from './ledger-survey.ts';
 import { PostgresLoad } from './load-transaction.ts';
-import { applyMapping, describeTable, previewMapping } from './schema.ts';
+import { applyMapping, committedChanges, describeTable, previewMapping } from './schema.ts';
 
 const maxConnections = 12;
 
@@ -70,8 +72,22 @@ export class PostgresDestination implements Destination {
     return this.#connections.run(signal, (client) => describeTable(client, table));
   }
 
-  async applyMapping(mapping: Mapping, signal: AbortSignal): Promise<readonly AppliedChange[]> {
-    return this.#connections.run(signal, (client) => applyMapping(client, mapping, this.#ledger));
+  async applyMapping(
+    mapping: Mapping,
+    signal: AbortSignal,
+    order?: ChangeOrder,
+  ): Promise<readonly AppliedChange[]> {
+    const how = { ledger: this.#ledger, order };
+    return this.#connections.run(signal, (client) => applyMapping(client, mapping, how));
+  }
+
+  async committedChanges(
+    table: TableName,
+    changeIds: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    const asked = { table, changeIds };
+    return this.#connections.run(signal, (client) => committedChanges(client, this.#ledger, asked));
   }
 
   async previewMapping(mapping: Mapping, signal: AbortSignal): Promise<readonly string[]> {

@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import type { LedgerRow, LedgerSurvey } from '../../core/destination.ts';
 import { must } from '../../core/errors.ts';
-import { ledgerColumns, type LedgerKey } from './ledger.ts';
+import { ledgerColumns } from './ledger.ts';
+import type { LedgerKey } from './ledger-key.ts';
 
 /** As the index `ledger_lanes` has it: batches of live runs. */
 const isLive = `starts_with(batch_id, source || '/')`;

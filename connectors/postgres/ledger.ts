@@ -2,11 +2,8 @@ import type pg from 'pg';
 import type { LedgerClaim, LedgerCounts, LedgerRow } from '../../core/destination.ts';
 import { must } from '../../core/errors.ts';
 import { createEventIds } from './event-ids.ts';
-
-export interface LedgerKey {
-  readonly installation: string;
-  readonly destination: string;
-}
+import type { LedgerKey } from './ledger-key.ts';
+import { createSchemaChanges } from './schema-changes.ts';
 
 const createLedger = `
   CREATE SCHEMA IF NOT EXISTS _millrace;
@@ -41,13 +38,15 @@ export async function prepareLedger(client: pg.ClientBase): Promise<void> {
   const { rows } = await client.query<{ found: boolean }>(
     `SELECT to_regclass('_millrace.ledger_lanes') IS NOT NULL
         AND to_regclass('_millrace.event_ids') IS NOT NULL
-        AND to_regclass('_millrace.id_conflicts') IS NOT NULL AS found`,
+        AND to_regclass('_millrace.id_conflicts') IS NOT NULL
+        AND to_regclass('_millrace.schema_changes') IS NOT NULL AS found`,
   );
   if (rows[0]?.found) return;
   await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
   await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('millrace ledger', 0))`);
   await client.query(createLedger);
   await client.query(createEventIds);
+  await client.query(createSchemaChanges);
   await client.query('COMMIT');
 }
 

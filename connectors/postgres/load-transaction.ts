@@ -21,13 +21,8 @@ import type { Position } from '../../core/positions.ts';
 import type { Lease, LeasedClient } from './connection.ts';
 import { isInfrastructure, sqlStateOf, toDestinationError, toRefusal } from './errors.ts';
 import { createIdStage, idColumns, takeStagedIds } from './event-ids.ts';
-import {
-  completeLedger,
-  insertLedger,
-  selectLedger,
-  selectNewest,
-  type LedgerKey,
-} from './ledger.ts';
+import { completeLedger, insertLedger, selectLedger, selectNewest } from './ledger.ts';
+import type { LedgerKey } from './ledger-key.ts';
 import { mergeStatement } from './merge-rows.ts';
 import { describeTable } from './schema.ts';
 import { countRows } from './sent-rows.ts';

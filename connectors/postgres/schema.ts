@@ -1,5 +1,10 @@
 import type pg from 'pg';
-import type { AppliedChange, SchemaChange, TableColumn } from '../../core/destination.ts';
+import type {
+  AppliedChange,
+  ChangeOrder,
+  SchemaChange,
+  TableColumn,
+} from '../../core/destination.ts';
 import { PipelineError } from '../../core/errors.ts';
 import { failpoint } from '../../core/failpoints.ts';
 import {
@@ -12,7 +17,9 @@ import {
 } from '../../core/mapping.ts';
 import { isWidening, toColumnType, toConversion } from './column-types.ts';
 import { isInfrastructure, rejected, sqlStateOf } from './errors.ts';
-import { foreignOwner, type LedgerKey } from './ledger.ts';
+import { foreignOwner } from './ledger.ts';
+import type { LedgerKey } from './ledger-key.ts';
+import { lockSchemaOf, noteChange, selectChanges } from './schema-changes.ts';
 import { quoteName, quoteTable } from './sql-names.ts';
 
 /** How long a change may wait for readers and loads to finish; then it is tried again later. */
@@ -50,7 +57,7 @@ export async function describeTable(
 export async function applyMapping(
   client: pg.ClientBase,
   mapping: Mapping,
-  ledger: LedgerKey,
+  { ledger, order }: { readonly ledger: LedgerKey; readonly order?: ChangeOrder | undefined },
 ): Promise<readonly AppliedChange[]> {
   const name = `${mapping.table.schema}.${mapping.table.name}`;
   const standing = await describeTable(client, mapping.table);
@@ -59,20 +66,44 @@ export async function applyMapping(
     if (await hasKey(client, mapping)) return [];
   }
   try {
-    // On any error the connection goes, and with it the transaction.
-    await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
-    await client.query(`SET LOCAL idle_in_transaction_session_timeout = '${idleTimeout}'`);
-    await client.query(
-      `SET LOCAL lock_timeout = '${lockTimeout}'; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'`,
-    );
-    await client.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 1))`, [name]);
+    await begin(client, mapping.table);
     await refuseForeignTable(client, ledger, name);
     const changes = await changeTable(client, mapping);
+    if (order && changes.length > 0) {
+      await noteChange(client, ledger, { changeId: order.changeId, table: mapping.table });
+      await order.beforeCommit(changes);
+    }
     failpoint('table-changed');
     await client.query('COMMIT');
     return changes;
   } catch (error) {
     throw toSchemaError(error, name);
+  }
+}
+
+/** Alone with the table's columns. On any error the connection goes, and with it the transaction. */
+async function begin(client: pg.ClientBase, table: TableName): Promise<void> {
+  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+  await client.query(`SET LOCAL idle_in_transaction_session_timeout = '${idleTimeout}'`);
+  await client.query(
+    `SET LOCAL lock_timeout = '${lockTimeout}'; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'`,
+  );
+  await lockSchemaOf(client, table);
+}
+
+/** See `core/destination.ts`. Whoever changes the table holds its lock until COMMIT is through. */
+export async function committedChanges(
+  client: pg.ClientBase,
+  ledger: LedgerKey,
+  { table, changeIds }: { readonly table: TableName; readonly changeIds: readonly string[] },
+): Promise<readonly string[]> {
+  try {
+    await begin(client, table);
+    const found = await selectChanges(client, ledger, changeIds); // sees what was waited for
+    await client.query('COMMIT');
+    return found;
+  } catch (error) {
+    throw toSchemaError(error, `${table.schema}.${table.name}`);
   }
 }
 

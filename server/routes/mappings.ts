@@ -1,15 +1,17 @@
 import { Hono } from 'hono';
 import type { z } from 'zod';
-import { PipelineError } from '../../core/errors.ts';
+import type { Destination } from '../../core/destination.ts';
+import { isPipelineError, PipelineError } from '../../core/errors.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { setFieldType } from '../../pipeline/mapping/plan-mapping.ts';
+import type { Transaction } from '../../store/catalog/catalog.ts';
+import { changeTable } from '../../store/catalog/ddl-records.ts';
 import { recordDecision } from '../../store/catalog/decisions.ts';
 import {
   currentMapping,
   findMappings,
   insertMapping,
   lockMappings,
-  logDdl,
   mappingHistory,
 } from '../../store/catalog/mappings.ts';
 import { readBody, readQuery } from '../answers.ts';
@@ -24,6 +26,8 @@ import { readCurrent, requireBlock, type ServerContext } from '../context.ts';
 import { openDestination } from '../open-connectors.ts';
 
 const ddlTimeoutMs = 60_000;
+/** So often a version of somebody else may come in between. */
+const maxTries = 5;
 
 export function mappingRoutes(server: ServerContext): Hono {
   return new Hono()
@@ -62,14 +66,10 @@ async function noSuchStream(server: ServerContext, order: SetField): Promise<Pip
   );
 }
 
-/**
- * The new version and the change of the table, together: an order that the table's rows do not
- * allow is refused and leaves everything as it was.
- */
 async function setInDestination(
   server: ServerContext,
   { source, stream, destination }: Mapping,
-  { field, type }: SetField,
+  order: SetField,
 ): Promise<FieldVersion> {
   const { destinations } = await readCurrent(server);
   await using open = await openDestination(
@@ -77,25 +77,74 @@ async function setInDestination(
     destination,
     requireBlock('destination', destinations, destination),
   );
-  // Awaited here: the destination stays open until the transaction is over.
-  return await server.catalog.transaction(async (tx) => {
-    await lockMappings(tx, { source, destination });
-    const current = await currentMapping(tx, { source, stream, destination });
+  await open.destination.prepare(AbortSignal.timeout(ddlTimeoutMs));
+  for (let tries = 1; ; tries += 1) {
+    const current = await currentMapping(server.catalog, { source, stream, destination });
     if (!current) throw new PipelineError('conflict', `the mapping of ${source}.${stream} is gone`);
-    const { mapping, changed } = setFieldType(current, { field, type });
-    const { version } = mapping;
-    if (!changed) return { destination, version, changed, statements: [] };
-    await insertMapping(tx, mapping, { author: 'admin', reason: `${field}: ${type}, by order` });
-    const signal = AbortSignal.timeout(ddlTimeoutMs);
-    const applied = await open.destination.applyMapping(mapping, signal);
-    const statements = applied.map(({ statement }) => statement);
-    for (const statement of statements) {
-      const entry = { destination, source, stream, mappingVersion: version, statement };
-      await logDdl(tx, { ...entry, batchId: null });
+    try {
+      // Awaited here: the destination stays open until the change is over.
+      return await setFrom(server, open.destination, { current, order });
+    } catch (error) {
+      if (!isPipelineError(error, 'conflict') || tries >= maxTries) throw error;
     }
-    const subject = `${source}.${stream} → ${destination}`;
-    const details = { field, type, version };
-    await recordDecision(tx, { author: 'admin', action: 'mapping set', subject, details });
+  }
+}
+
+/**
+ * The new version is saved when the table has changed and nothing of it is durable: an order that
+ * the table's rows do not allow is refused and leaves everything as it was, and a change that got
+ * lost behind its version is made by the next batch, or by the same order once more.
+ * @throws PipelineError `conflict` when somebody else made another version meanwhile
+ */
+async function setFrom(
+  { catalog }: ServerContext,
+  to: Destination,
+  { current, order }: { readonly current: Mapping; readonly order: SetField },
+): Promise<FieldVersion> {
+  const { mapping, changed } = setFieldType(current, order);
+  const { destination, version } = mapping;
+  let saved = false;
+  const save = async (tx: Transaction) => {
+    saved = false;
+    if (changed) await saveVersion(tx, mapping, order);
+    saved = changed;
+  };
+  const signal = AbortSignal.timeout(ddlTimeoutMs);
+  try {
+    const applied = await changeTable(catalog, to, { mapping, batchId: null, signal, save });
+    const statements = applied.map(({ statement }) => statement);
     return { destination, version, changed, statements };
-  });
+  } catch (error) {
+    throw saved ? explainSaved(error, version) : error;
+  }
+}
+
+async function saveVersion(
+  tx: Transaction,
+  mapping: Mapping,
+  { field, type }: SetField,
+): Promise<void> {
+  const { source, stream, destination, version } = mapping;
+  await lockMappings(tx, { source, destination });
+  const reason = `${field}: ${type}, by order`;
+  if (!(await insertMapping(tx, mapping, { author: 'admin', reason }))) {
+    throw new PipelineError(
+      'conflict',
+      `the mapping of ${source}.${stream} changes at this moment: say it again`,
+    );
+  }
+  const subject = `${source}.${stream} → ${destination}`;
+  const details = { field, type, version };
+  await recordDecision(tx, { author: 'admin', action: 'mapping set', subject, details });
+}
+
+function explainSaved(error: unknown, version: number): unknown {
+  // Where the catalog is at fault, nobody knows whether it stands.
+  if (!isPipelineError(error) || error.kind === 'catalog-unavailable') return error;
+  const { kind, message, details } = error;
+  return new PipelineError(
+    kind,
+    `${message}; version ${version} of the mapping stands: the table follows with its next batch, or with the same order once more`,
+    { cause: error, details },
+  );
 }

@@ -111,26 +111,3 @@ export async function lockMappings(
     `${source}/${destination}`,
   ]);
 }
-
-/** Audit of one schema change. */
-export async function logDdl(
-  db: Queryable,
-  entry: MappingKey & {
-    readonly mappingVersion: number;
-    readonly statement: string;
-    readonly batchId: string | null;
-  },
-): Promise<void> {
-  await db.query(
-    `INSERT INTO millrace.ddl_log (destination, source, stream, mapping_version, statement, batch_id)
-     VALUES ($1, $2, $3, $4, $5, $6)`,
-    [
-      entry.destination,
-      entry.source,
-      entry.stream,
-      entry.mappingVersion,
-      entry.statement,
-      entry.batchId,
-    ],
-  );
-}

@@ -51,6 +51,52 @@ export function testTables(name: string, setUp: () => Promise<DestinationFixture
       expect(done.filter((changes) => changes.length > 0)).toHaveLength(1);
     });
 
+    test('are another one only after it was said, and never where that is refused', async () => {
+      await using fixture = await setUp();
+      await using destination = await fixture.open();
+      await destination.prepare(signal);
+      const said: string[] = [];
+      const refused = destination.applyMapping(mappingOf(orders), signal, {
+        changeId: 'refused',
+        beforeCommit: async (changes) => {
+          said.push(...changes.map(({ change }) => change.kind));
+          throw new Error('it cannot be written down');
+        },
+      });
+      await expect(refused).rejects.toThrow('it cannot be written down');
+      expect(said).toContain('create-table');
+      expect(await destination.describeTable(orders, signal)).toBeNull();
+      const order = { changeId: 'made', beforeCommit: async () => undefined };
+      await destination.applyMapping(mappingOf(orders), signal, order);
+      const never = { changeId: 'never', beforeCommit: () => Promise.reject(new Error('said')) };
+      expect(await destination.applyMapping(mappingOf(orders), signal, never)).toEqual([]);
+      const asked = ['refused', 'made', 'never'];
+      expect(await destination.committedChanges(orders, asked, signal)).toEqual(['made']);
+    });
+
+    test('tell whether a change is durable once nothing of it is under way', async () => {
+      await using fixture = await setUp();
+      await using one = await fixture.open();
+      await using other = await fixture.open();
+      await one.prepare(signal);
+      const [said, let_] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const made = one.applyMapping(mappingOf(orders), signal, {
+        changeId: 'made',
+        beforeCommit: () => {
+          said.resolve();
+          return let_.promise;
+        },
+      });
+      await said.promise;
+      const asked = other.committedChanges(orders, ['made'], signal);
+      expect(await Promise.race([asked, other.readLedger([], signal)])).toEqual([]); // it waits
+      let_.resolve();
+      expect(await asked).toEqual(['made']);
+      await made;
+      await using foreign = await fixture.open({ installation: 'another' });
+      expect(await foreign.committedChanges(visits, ['made'], signal)).toEqual([]);
+    });
+
     test('get new columns and wider ones, and keep what they hold', async () => {
       await using fixture = await setUp();
       await using destination = await prepared(fixture);

@@ -8,6 +8,7 @@ const ofALoad = [
   'extract-read',
   'extract-staged',
   'table-changed',
+  'ddl-committed',
   'map-computed',
   'fence-taken',
   'ledger-inserted',
@@ -17,6 +18,12 @@ const ofALoad = [
   'before-settle',
   'settle-middle',
 ] as const;
+
+/** Orders that bring a column pass the change of the table too. */
+const newFields: Readonly<Record<string, string>> = {
+  'table-changed': 'gift',
+  'ddl-committed': 'ribbon',
+};
 
 let orders: OrdersInstance;
 
@@ -30,11 +37,12 @@ describe('kill -9 of the worker', () => {
   test.each(ofALoad)('at %s loses nothing and doubles nothing', async (name) => {
     const before = await orders.instance.pidOf('worker');
     await orders.arm(name);
-    await orders.addOrders(2_000, name === 'table-changed' ? 'gift' : undefined);
+    await orders.addOrders(2_000, newFields[name]);
     await orders.sync();
     expect(orders.hasFired(name)).toBe(true);
     expect(await orders.instance.pidOf('worker')).not.toBe(before);
     await orders.audit();
+    await assertDdlIsLogged();
   });
 
   test('in a restream, with its events claimed and with COMMIT unread, loads them once', async () => {
@@ -50,3 +58,27 @@ describe('kill -9 of the worker', () => {
     await orders.audit({ refuses: false });
   });
 });
+
+/** Each column of the tables came by exactly one change that is in the audit, and none is open. */
+async function assertDdlIsLogged(): Promise<void> {
+  const { instance } = orders;
+  expect(
+    await instance.catalog(`SELECT FROM millrace.ddl_records WHERE state = 'planned'`),
+  ).toEqual([]);
+  for (const destination of ['warehouse', 'second']) {
+    const log = await instance.catalog<{ statement: string }>(
+      `SELECT statement FROM millrace.ddl_log WHERE destination = $1 AND stream = 'orders'`,
+      [destination],
+    );
+    const columns = await instance.warehouse<{ name: string }>(
+      `SELECT column_name AS name FROM information_schema.columns
+        WHERE table_schema = 'shop' AND table_name = 'orders'`,
+      [],
+      destination,
+    );
+    for (const { name } of columns) {
+      const naming = log.filter(({ statement }) => statement.includes(`"${name}"`));
+      expect(naming, `${destination}: ${name}`).toHaveLength(1);
+    }
+  }
+}

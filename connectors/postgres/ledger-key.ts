@@ -1,0 +1,5 @@
+/** Whose rows of the ledger: several installations may share a warehouse. */
+export interface LedgerKey {
+  readonly installation: string;
+  readonly destination: string;
+}
