@@ -14,6 +14,19 @@ const project = (name: string, testTimeout: number) => ({
   },
 });
 
+/** Faults of which `npm test` takes one of each kind are all in `npm run test:heavy`. */
+const { test: heavyTests } = project('heavy', 1_800_000);
+const heavy = {
+  test: {
+    ...heavyTests,
+    include: [
+      ...heavyTests.include,
+      'test/faults/{backfill,failpoints,first-received,races,replace,typed-road}.test.ts',
+    ],
+    env: { ALL_VARIANTS: '1' },
+  },
+};
+
 export default defineConfig({
   test: {
     projects: [
@@ -25,7 +38,7 @@ export default defineConfig({
       project('workflows', 120_000),
       project('faults', 300_000),
       project('e2e', 300_000),
-      project('heavy', 1_800_000),
+      heavy,
     ],
   },
 });

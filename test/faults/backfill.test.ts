@@ -5,6 +5,7 @@ import { startInstance, type TestInstance } from '../support/instance.ts';
 import { startOrders, type OrdersInstance } from '../support/orders-instance.ts';
 import { connectTemporal } from '../support/temporal-hand.ts';
 import { until } from '../support/until.ts';
+import { variants } from '../support/variants.ts';
 
 const config = `
 destinations:
@@ -50,11 +51,14 @@ describe('backfills of an append and of a merge stream while live changes flow',
   }, 240_000);
   afterAll(() => instance?.[Symbol.asyncDispose]());
 
-  test.each([
+  const loss = { name: 'all of Temporal’s state lost', strike: loseTemporal };
+  const strikes = [
     { name: 'the worker killed', strike: killWorker },
     { name: 'every backfill terminated by hand', strike: terminateBackfills },
-    { name: 'all of Temporal’s state lost', strike: loseTemporal },
-  ])(
+    loss,
+  ];
+  // The others strike backfills of tables every day (backfill-table.test.ts).
+  test.each(variants(strikes, [loss]))(
     '$name in the middle: no duplicate, no older row over a newer one, none missing',
     async ({ strike }) => {
       await damageTables();
@@ -178,7 +182,8 @@ describe('a backfill of what is all there', () => {
   }, 120_000);
   afterAll(() => orders?.[Symbol.asyncDispose]());
 
-  test.each(['extract-staged', 'copy-middle', 'commit-unread', 'settle-middle'] as const)(
+  const points = ['extract-staged', 'copy-middle', 'commit-unread', 'settle-middle'] as const;
+  test.each(variants(points, ['commit-unread']))(
     'changes nothing, tables and failed events, also when the worker dies at %s',
     async (point) => {
       await orders.arm(point);

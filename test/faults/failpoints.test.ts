@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { must } from '../../core/errors.ts';
 import { startOrders, type OrdersInstance } from '../support/orders-instance.ts';
+import { variants } from '../support/variants.ts';
 
 /** The points that a load of new orders passes, in the order of a batch's life. */
 const ofALoad = [
@@ -16,6 +17,14 @@ const ofALoad = [
   'before-commit',
   'commit-unread',
   'before-settle',
+  'settle-middle',
+] as const;
+const daily = [
+  'plan-committed',
+  'extract-staged',
+  'ddl-committed',
+  'copy-middle',
+  'commit-unread',
   'settle-middle',
 ] as const;
 
@@ -34,7 +43,7 @@ beforeAll(async () => {
 afterAll(() => orders?.[Symbol.asyncDispose]());
 
 describe('kill -9 of the worker', () => {
-  test.each(ofALoad)('at %s loses nothing and doubles nothing', async (name) => {
+  test.each(variants(ofALoad, daily))('at %s loses nothing and doubles nothing', async (name) => {
     const before = await orders.instance.pidOf('worker');
     await orders.arm(name);
     await orders.addOrders(2_000, newFields[name]);

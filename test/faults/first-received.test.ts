@@ -12,6 +12,7 @@ import { startInstance, type TestInstance } from '../support/instance.ts';
 import { postWithIds, type EventWithId } from '../support/post-events.ts';
 import { connectTemporal } from '../support/temporal-hand.ts';
 import { until } from '../support/until.ts';
+import { variants } from '../support/variants.ts';
 
 /** Batches of an intake load side by side: which of two events with one id stays is no chance. */
 const config = `
@@ -152,7 +153,8 @@ async function waitsFor(batchId: string): Promise<string> {
 }
 
 describe('an event in conflict that is sent again is one failed event', () => {
-  test.each(['before-commit', 'commit-unread', 'settle-middle'] as const)(
+  const points = ['before-commit', 'commit-unread', 'settle-middle'] as const;
+  test.each(variants(points, ['commit-unread']))(
     'when the worker dies at %s, while it is parked and while it comes again',
     async (name) => {
       await post({ id: name, n: 1 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startAttempts, type Attempts } from '../support/attempts.ts';
 import { startOrders, type OrdersInstance } from '../support/orders-instance.ts';
+import { variants } from '../support/variants.ts';
 
 let orders: OrdersInstance;
 let one: Attempts;
@@ -55,24 +56,32 @@ const inABatch = [
   { name: 'before-settle', fenced: false },
   { name: 'settle-middle', fenced: false },
 ] as const;
+const daily = inABatch.filter(({ name }) =>
+  ['extract-staged', 'table-changed', 'copy-middle', 'commit-unread', 'settle-middle'].includes(
+    name,
+  ),
+);
 
 describe('an attempt that sleeps while another one does its work', () => {
-  test.each(inABatch)('from $name on wakes up late and changes nothing', async (point) => {
-    await using zombie = await startAttempts(orders.instance, point.name);
-    await orders.addOrders(1_000, point.name === 'table-changed' ? 'gift' : undefined);
-    await other.run('plan shop');
-    const [batchId] = await openBatches();
-    const late = zombie.run(`batch ${batchId}`);
-    await zombie.untilStopped();
-    expect((await other.run(`batch ${batchId}`)).result).toEqual(['settled', 'settled']);
-    await orders.audit();
-    zombie.wake();
-    const { result, failures } = await late;
-    // One that sleeps in extract wakes up to deliveries that want nothing any more.
-    expect(result).toEqual(point.name.startsWith('extract-') ? [] : ['settled', 'settled']);
-    if (point.fenced) expect(failures).toContain('destination-unavailable'); // its session was ended
-    await orders.audit();
-  });
+  test.each(variants(inABatch, daily))(
+    'from $name on wakes up late and changes nothing',
+    async (point) => {
+      await using zombie = await startAttempts(orders.instance, point.name);
+      await orders.addOrders(1_000, point.name === 'table-changed' ? 'gift' : undefined);
+      await other.run('plan shop');
+      const [batchId] = await openBatches();
+      const late = zombie.run(`batch ${batchId}`);
+      await zombie.untilStopped();
+      expect((await other.run(`batch ${batchId}`)).result).toEqual(['settled', 'settled']);
+      await orders.audit();
+      zombie.wake();
+      const { result, failures } = await late;
+      // One that sleeps in extract wakes up to deliveries that want nothing any more.
+      expect(result).toEqual(point.name.startsWith('extract-') ? [] : ['settled', 'settled']);
+      if (point.fenced) expect(failures).toContain('destination-unavailable'); // its session was ended
+      await orders.audit();
+    },
+  );
 });
 
 describe('a source that is synced', () => {

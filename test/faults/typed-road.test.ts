@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startAttempts } from '../support/attempts.ts';
 import { queryAt } from '../support/postgres-server.ts';
 import { startTables, type TablesInstance } from '../support/tables-instance.ts';
+import { variants } from '../support/variants.ts';
 
 /** The points that a batch passes on the typed road, in the order of its life. */
 const ofTheRoad = [
@@ -13,6 +14,14 @@ const ofTheRoad = [
   'commit-unread',
   'before-settle',
   'settle-middle',
+] as const;
+const toSleepAt = [
+  'fence-taken',
+  'ledger-inserted',
+  'copy-middle',
+  'before-commit',
+  'commit-unread',
+  'before-settle',
 ] as const;
 
 let tables: TablesInstance;
@@ -38,16 +47,19 @@ test('tables take the typed road from their first batch on, and nothing is stage
 });
 
 describe('kill -9 of the worker on the typed road', () => {
-  test.each(ofTheRoad)('at %s loses nothing and doubles nothing', async (name) => {
-    const before = await tables.instance.pidOf('worker');
-    await tables.writeAll(1_500);
-    await tables.arm(name);
-    await tables.sync();
-    expect(tables.hasFired(name)).toBe(true);
-    expect(await tables.instance.pidOf('worker')).not.toBe(before);
-    expect(Object.keys(await tables.roads())).toEqual(['typed']);
-    await tables.audit();
-  });
+  test.each(variants(ofTheRoad, ['copy-middle', 'commit-unread', 'settle-middle']))(
+    'at %s loses nothing and doubles nothing',
+    async (name) => {
+      const before = await tables.instance.pidOf('worker');
+      await tables.writeAll(1_500);
+      await tables.arm(name);
+      await tables.sync();
+      expect(tables.hasFired(name)).toBe(true);
+      expect(await tables.instance.pidOf('worker')).not.toBe(before);
+      expect(Object.keys(await tables.roads())).toEqual(['typed']);
+      await tables.audit();
+    },
+  );
 
   test('at table-changed, when a column came', async () => {
     await queryAt(tables.sourceUrl, `ALTER TABLE visits ADD gift numeric DEFAULT 1`);
@@ -115,27 +127,24 @@ describe('two attempts at one batch on the typed road', () => {
     await tables.audit();
   });
 
-  test.each([
-    'fence-taken',
-    'ledger-inserted',
-    'copy-middle',
-    'before-commit',
-    'commit-unread',
-    'before-settle',
-  ] as const)('one that sleeps from %s on wakes up late and changes nothing', async (point) => {
-    await using zombie = await startAttempts(tables.instance, point);
-    await using other = await startAttempts(tables.instance);
-    await tables.write(400);
-    await other.run('plan shop');
-    const [batchId] = await openBatches();
-    const late = zombie.run(`batch ${batchId}`);
-    await zombie.untilStopped();
-    expect((await other.run(`batch ${batchId}`)).result).toEqual(['settled']);
-    zombie.wake();
-    expect((await late).result).toEqual(['settled']);
-    for (const rest of await openBatches()) await other.run(`batch ${rest}`);
-    await tables.audit();
-  });
+  const sleepers = variants(toSleepAt, ['copy-middle', 'commit-unread']);
+  test.each(sleepers)(
+    'one that sleeps from %s on wakes up late and changes nothing',
+    async (point) => {
+      await using zombie = await startAttempts(tables.instance, point);
+      await using other = await startAttempts(tables.instance);
+      await tables.write(400);
+      await other.run('plan shop');
+      const [batchId] = await openBatches();
+      const late = zombie.run(`batch ${batchId}`);
+      await zombie.untilStopped();
+      expect((await other.run(`batch ${batchId}`)).result).toEqual(['settled']);
+      zombie.wake();
+      expect((await late).result).toEqual(['settled']);
+      for (const rest of await openBatches()) await other.run(`batch ${rest}`);
+      await tables.audit();
+    },
+  );
 });
 
 async function openBatches(): Promise<readonly string[]> {
