@@ -45,9 +45,13 @@ export async function runVitest(name, projects, { show = false } = {}) {
   return { code: await runShown(command, options), output: '', resultFile };
 }
 
-/** Tests of whole instances wait more than they work. Heavy ones measure: one after the other. */
+/** These measure how long something takes, or how much memory: one file after the other. */
+const measuring = ['heavy', 'integration'];
+
+/** Tests of whole instances wait more than they work. */
 function filesAtOnce(projects) {
-  return projects.includes('heavy') ? 1 : Math.max(2, availableParallelism() - 1);
+  const alone = projects.some((project) => measuring.includes(project));
+  return alone ? 1 : Math.max(2, availableParallelism() - 1);
 }
 
 function runShown([program, ...args], options) {
