@@ -189,6 +189,7 @@ test('a chunk is found by when it was received; none after the last one', async 
   const times: string[] = [];
   for (let n = 0; n < 3; n += 1) {
     await append();
+    await catalog.query('SELECT pg_sleep(0.01)'); // what is asked for has no more than milliseconds
     const [row] = (await catalog.query<{ now: string }>('SELECT clock_timestamp() AS now')).rows;
     times.push(row?.now ?? '');
     await catalog.query('SELECT pg_sleep(0.01)');
