@@ -72,7 +72,7 @@ export class MemoryDestination implements Destination {
         if (kind === 'add-key') table.keyed = true;
         else table.columns = merge(table.columns, columns);
       }
-      if (order) warehouse.changeIds.add(order.changeId);
+      if (order) warehouse.changes.add(this.#changeKey(order.changeId));
       return applied;
     });
   }
@@ -85,8 +85,13 @@ export class MemoryDestination implements Destination {
     const { warehouse } = this.#options;
     warehouse.assertReachable();
     return this.#alone(table, signal, async () =>
-      changeIds.filter((id) => warehouse.changeIds.has(id)),
+      changeIds.filter((id) => warehouse.changes.has(this.#changeKey(id))),
     );
+  }
+
+  #changeKey(changeId: string): string {
+    const { installation, name } = this.#options;
+    return JSON.stringify([installation, name, changeId]);
   }
 
   /** One at a time looks at the columns of a table and changes them. */

@@ -27,8 +27,8 @@ export class MemoryWarehouse {
   readonly eventIds = new Map<string, { readonly sha256: string; readonly seenAt: number }>();
   /** Time by event id and hash of those that came with other bytes than the first. */
   readonly idConflicts = new Map<string, number>();
-  /** Changes of tables that are durable. */
-  readonly changeIds = new Set<string>();
+  /** Changes of tables that are durable, by installation and destination. */
+  readonly changes = new Set<string>();
   #faults: 'fail-after-write'[] = [];
   reachable = true;
 
