@@ -39,7 +39,7 @@ export function createBeginBackfill(
       }
       throw error;
     }
-    failpoint('plan-committed');
+    await failpoint('plan-committed');
     return readStatus(dependencies, requestId);
   };
 }

@@ -32,11 +32,11 @@ export async function extractBatch(
   const result = await (batch.run.startsWith('restream/')
     ? passFailedEvents(dependencies, batch, prefix)
     : passSource(dependencies, batch, prefix, targets));
-  failpoint('extract-staged');
-  return insertManifest(
-    catalog,
-    toManifest(batch.batchId, generation, attempt, { result, targets }),
-  );
+  await failpoint('extract-staged');
+  const manifest = toManifest(batch.batchId, generation, attempt, { result, targets });
+  const standing = await insertManifest(catalog, manifest);
+  await failpoint('manifest-stored');
+  return standing;
 }
 
 async function newestTargets(

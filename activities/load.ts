@@ -64,7 +64,8 @@ export function createLoad(
       if (row === null) return { outcome: 'waiting', ...nothing };
       // Only what reached it says that it is up; other steps may do without.
       await noteDestinationUp(catalog, input.destination);
-      failpoint('before-settle');
+      await failpoint('before-settle');
+      if (batch.run.startsWith('restream/')) await failpoint('restream-loaded');
       return await road.settle(row);
     } catch (error) {
       return await road.explain(error);

@@ -116,13 +116,14 @@ async function finish(context: MapContext, made: MapResult): Promise<MapResult> 
   const { catalog, staging } = context.dependencies;
   const { batchId, source, lane } = context.batch;
   const { destination } = context.delivery;
-  failpoint('map-computed');
+  await failpoint('map-computed');
   const { failuresFile } = await readLoadFiles(staging, made.loadManifest);
   if (failuresFile !== null) {
     const at = { batchId, destination, source, lane, attempt: made.mapAttempt };
     for await (const events of decodeFailures(readWhole(staging, failuresFile))) {
       await recordFailures(catalog, at, events);
     }
+    await failpoint('failures-recorded');
   }
   return { ...made, generation: context.manifest.generation };
 }

@@ -254,9 +254,10 @@ class LanePlanner {
     const { stream, whole } = lane;
     const destinations = this.#destinations;
     const plan = { ...at, stream, whole, from, memo, unread, ranges: planned, destinations };
+    await failpoint('batch-chosen');
     // Another planner was first, and may have cut before we were asked.
     if (!(await recordPlan(catalog, plan))) this.isAll = false;
-    failpoint('plan-committed');
+    await failpoint('plan-committed');
   }
 
   #note({ ranges, isAll, lookAgainMs }: LanePlan): void {

@@ -30,7 +30,7 @@ export function createFreezeRestream(
       batchIdOf: ({ from, to }) =>
         batchIdOf({ run: `restream/${restreamId}`, source, lane: 'restream', from, to }),
     });
-    failpoint('restream-claimed');
+    await failpoint('restream-claimed');
     return readStatus(dependencies, restreamId);
   };
 }

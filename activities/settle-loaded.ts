@@ -1,5 +1,6 @@
 import type { LedgerRow } from '../core/destination.ts';
 import { isPipelineError } from '../core/errors.ts';
+import { failpoint } from '../core/failpoints.ts';
 import { hashFailures } from '../pipeline/batches/failures-hash.ts';
 import { fingerprintOf } from '../pipeline/review/fingerprint.ts';
 import { readBatch } from '../store/catalog/batches.ts';
@@ -25,6 +26,7 @@ export async function settleLoaded(
     hashOf: hashFailures,
     reread: await findReread(dependencies, { batchId, destination }),
   });
+  await failpoint('settled');
   return { outcome: 'settled', rowsLoaded, rowsFailed };
 }
 

@@ -1,3 +1,4 @@
+import { failpoint } from '../core/failpoints.ts';
 import { markExtractRemoved, removableExtracts, deadAttempts } from '../store/catalog/retention.ts';
 import { stagingKey } from '../store/staging/names.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -29,6 +30,7 @@ async function removeExtracts(
 ): Promise<number> {
   for (const { batchId, generation } of extracts) {
     await staging.delete(`extracts/${stagingKey(batchId)}`);
+    await failpoint('sweep-middle');
     await markExtractRemoved(catalog, { batchId, generation });
   }
   return extracts.length;

@@ -1,5 +1,6 @@
 import type { Mapping, StreamProfile, WriteRule } from '../core/mapping.ts';
 import { must, PipelineError } from '../core/errors.ts';
+import { failpoint } from '../core/failpoints.ts';
 import type { ImportedSchema } from '../core/source.ts';
 import { misfitOf, profileOf } from '../pipeline/batches/choose-road.ts';
 import { planMapping } from '../pipeline/mapping/plan-mapping.ts';
@@ -118,6 +119,7 @@ async function chooseMappings(context: Context, renew: boolean): Promise<readonl
       const schema = imported.get(stream.stream) ?? null;
       mappings.push(await planStream(tx, context, stream, schema));
     }
+    await failpoint('mapping-planned');
     return [...mappings, ...(await mappingsWithoutRows(tx, context))];
   });
 }

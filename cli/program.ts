@@ -19,13 +19,17 @@ import { runStatus } from './verbs/status.ts';
 import { runSync } from './verbs/sync.ts';
 import * as token from './verbs/token.ts';
 import { runUp, type UpFlags } from './verbs/up.ts';
+import type { UpOptions } from '../local/up.ts';
 import { runValidate } from './verbs/validate.ts';
 import { version } from '../config/version.ts';
 
 type End = (code: number) => void;
 
-/** All verbs. `end` is told the exit code of the one that ran. */
-export function createProgram(end: End): Command {
+/**
+ * All verbs. `end` is told the exit code of the one that ran. `commands`: what runs in place of our
+ * own server and worker.
+ */
+export function createProgram(end: End, commands?: UpOptions['commands']): Command {
   const program = new Command('millrace')
     .description('Loads data into typed warehouse tables, exactly once')
     .exitOverride()
@@ -34,7 +38,7 @@ export function createProgram(end: End): Command {
   program.hook('preAction', (_, verb) => {
     if (!stopsByItself(verb)) process.once('SIGINT', () => process.exit(exitCode.interrupted));
   });
-  addInstanceVerbs(program, end);
+  addInstanceVerbs(program, end, commands);
   addDataVerbs(program, end);
   addRecoverVerb(program, end);
   addOperateVerbs(program, end);
@@ -63,7 +67,7 @@ function addRecoverVerb(program: Command, end: End): void {
     .action(async (flags: RecoverFlags) => end(await runRecover(flags)));
 }
 
-function addInstanceVerbs(program: Command, end: End): void {
+function addInstanceVerbs(program: Command, end: End, commands: UpOptions['commands']): void {
   program
     .command('up')
     .description('start everything here; stays until it is stopped')
@@ -72,7 +76,7 @@ function addInstanceVerbs(program: Command, end: End): void {
     .option('--ports <choice>', 'default, or auto for free ones', 'default')
     .option('--no-demo', 'apply no configuration')
     .option(...json)
-    .action(async (flags: UpFlags) => end(await runUp(flags)));
+    .action(async (flags: UpFlags) => end(await runUp(flags, commands)));
   program
     .command('down')
     .description('stop what runs in the home')

@@ -1,4 +1,5 @@
 import { PipelineError } from '../core/errors.ts';
+import { failpoint } from '../core/failpoints.ts';
 import type { IntakeReceipt, IntakeSink, IntakeSubmission } from '../core/intake.ts';
 import type { AppendedChunk, NewChunk } from '../store/catalog/intake-chunks.ts';
 import { encodeChunk } from './encode-chunk.ts';
@@ -83,6 +84,7 @@ export class GroupCommit implements IntakeSink {
         content: encodeChunk(events),
         resume: resume?.submission.resume,
       });
+      await failpoint('chunk-committed');
       this.#options.onAppended(source, appended);
       for (const { resolve } of group) resolve({ chunk: appended.chunk });
     } catch (error) {

@@ -6,8 +6,10 @@ import {
   Worker,
   type WorkerOptions,
 } from '@temporalio/worker';
+import type { Activities } from '../activities/contract.ts';
+import type { ActivityDependencies } from '../activities/dependencies.ts';
 import { createActivities } from '../activities/index.ts';
-import { armFailpointsFromEnvironment } from '../activities/failpoints.ts';
+import { armFailpointsFromEnvironment } from '../store/failpoints/arm-failpoints.ts';
 import { readEnvironment, type Environment } from '../config/environment.ts';
 import { openCatalog, type Catalog } from '../store/catalog/catalog.ts';
 import { readInstallation } from '../store/catalog/installation.ts';
@@ -23,8 +25,17 @@ export interface RunningWorker {
   shutdown(): void;
 }
 
+export interface WorkerParts {
+  readonly environment?: Environment;
+  /** Makes what Temporal calls from what it needs; tests put something around either. */
+  readonly makeActivities?: (dependencies: ActivityDependencies) => Activities;
+}
+
 /** Connects to catalog and Temporal, waiting for both, and polls for work until shut down. */
-export async function startWorker(environment = readEnvironment()): Promise<RunningWorker> {
+export async function startWorker({
+  environment = readEnvironment(),
+  makeActivities = createActivities,
+}: WorkerParts = {}): Promise<RunningWorker> {
   Runtime.install({ logger: new DefaultLogger('WARN') });
   armFailpointsFromEnvironment();
   const codePath = await ensureWorkflowBundle();
@@ -49,7 +60,7 @@ export async function startWorker(environment = readEnvironment()): Promise<Runn
     namespace: access.namespace,
     taskQueue: access.taskQueue,
     workflowBundle: { code: await withPatience(codePath, environment.patience) },
-    activities: createActivities(dependencies),
+    activities: makeActivities(dependencies),
   });
   const done = worker.run().finally(() => resources.disposeAsync());
   return { done, shutdown: () => worker.shutdown() };

@@ -8,7 +8,7 @@ import { openCatalog } from '../../store/catalog/catalog.ts';
 import { createIntakeReader } from '../../store/catalog/intake-chunks.ts';
 import { createLocalStaging } from '../../store/staging/local.ts';
 import { readWhole } from '../../store/staging/read-whole.ts';
-import { armFailpointsFromEnvironment } from '../failpoints.ts';
+import { armFailpointsFromEnvironment } from '../../store/failpoints/arm-failpoints.ts';
 import type { BlockTask } from './block-task.ts';
 import { readInPlace } from './in-place-extract.ts';
 import { runBlockTask } from './run-block-task.ts';

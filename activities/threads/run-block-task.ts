@@ -81,7 +81,7 @@ class BlockPass {
     this.#events += recordCount(block);
     this.#eventBytes += block.bytes.byteLength;
     this.#context.onProgress({ rows: this.#events, bytes: this.#eventBytes });
-    if (this.#records) failpoint('extract-read');
+    if (this.#records) await failpoint('extract-read');
   }
 
   async close(): Promise<BlockTaskResult> {

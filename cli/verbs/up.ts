@@ -39,9 +39,9 @@ const defaultFile = 'millrace.yaml';
 const firstSyncMs = 300_000;
 
 /** Starts everything, applies the configuration, syncs once; stays until it is stopped. */
-export async function runUp(flags: UpFlags): Promise<number> {
+export async function runUp(flags: UpFlags, commands: UpOptions['commands']): Promise<number> {
   const loaded = await readConfiguration(flags);
-  const options = await toOptions(flags, loaded);
+  const options = { ...(await toOptions(flags, loaded)), ...(commands && { commands }) };
   const intent = { loaded, flags, demo: options.demo };
   if (flags.detach) {
     const { started, info } = await upDetached(options);

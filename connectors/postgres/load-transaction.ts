@@ -166,7 +166,7 @@ export class PostgresLoad implements LoadTransaction {
   }
 
   async commit(): Promise<void> {
-    await this.#query('COMMIT');
+    await Promise.all([this.#query('COMMIT'), failpoint('commit-sent')]);
     this.#open = false;
   }
 
@@ -287,7 +287,7 @@ export class PostgresLoad implements LoadTransaction {
   ): Promise<number> {
     const sql = `COPY ${target} (${columns}) FROM STDIN WITH (FORMAT text, ENCODING 'UTF8')`;
     const stream = this.#client.query(copyFrom(sql));
-    await pipeline(Readable.from(announceMiddle(content), { objectMode: false }), stream);
+    await pipeline(Readable.from(announceCopy(content), { objectMode: false }), stream);
     return stream.rowCount;
   }
 
@@ -322,7 +322,8 @@ function countResult({ merge }: Mapping, { received, loaded }: CopyCount): CopyR
   return { ok: true, loaded, duplicate, superseded };
 }
 
-async function* announceMiddle(content: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+/** The same bytes, with failpoints at the first of them, amid the first chunk, and at their end. */
+async function* announceCopy(content: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   let first = true;
   for await (const chunk of content) {
     if (!first) {
@@ -330,11 +331,14 @@ async function* announceMiddle(content: AsyncIterable<Uint8Array>): AsyncIterabl
       continue;
     }
     first = false;
-    const middle = chunk.length >> 1;
-    yield chunk.subarray(0, middle);
-    failpoint('copy-middle');
+    const middle = Math.max(1, chunk.length >> 1);
+    yield chunk.subarray(0, 1);
+    await failpoint('copy-begun');
+    yield chunk.subarray(1, middle);
+    await failpoint('copy-middle');
     yield chunk.subarray(middle);
   }
+  await failpoint('copy-ended');
 }
 
 function lockName({ schema, name }: TableName): string {

@@ -73,7 +73,7 @@ export async function applyMapping(
       await noteChange(client, ledger, { changeId: order.changeId, table: mapping.table });
       await order.beforeCommit(changes);
     }
-    failpoint('table-changed');
+    await failpoint('table-changed');
     await client.query('COMMIT');
     return changes;
   } catch (error) {

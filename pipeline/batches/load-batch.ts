@@ -25,18 +25,18 @@ export async function loadBatch(
 ): Promise<LedgerRow> {
   await using transaction = await destination.beginLoad(batch.request);
   await transaction.fence();
-  failpoint('fence-taken');
+  await failpoint('fence-taken');
   await transaction.lockTables();
   const standing = await transaction.claim();
   if (standing) return sameContent(standing, batch.request);
   await transaction.holdTables(batch.parts.map(({ rows }) => rows.mapping));
-  failpoint('ledger-inserted');
+  await failpoint('ledger-inserted');
   const fresh = await dropResent(transaction, dropDiscarded(batch), callbacks);
   const current = await dropOvertaken(transaction, fresh);
   const row = await copyParts(transaction, current, callbacks);
-  failpoint('before-commit');
+  await failpoint('before-commit');
   await transaction.commit();
-  failpoint('commit-unread');
+  await failpoint('commit-unread');
   return row;
 }
 

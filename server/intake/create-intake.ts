@@ -30,6 +30,13 @@ const maxChunkBytes = 4 * MiB;
 
 type IntakeContext = Pick<ServerContext, 'environment' | 'temporal' | 'log'>;
 
+export interface IntakeOptions {
+  /** More headers than a server reads. */
+  readonly maxHeaders: number;
+  /** Stores a chunk durably; tests put something in its place. */
+  readonly append?: typeof appendChunk;
+}
+
 export interface Intake {
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
   /** Reads tokens and configuration anew, at once. */
@@ -37,7 +44,10 @@ export interface Intake {
 }
 
 /** The intake of this server, on connections of its own: nothing else may keep them busy. */
-export function createIntake(context: IntakeContext, maxHeaders: number): Intake {
+export function createIntake(
+  context: IntakeContext,
+  { maxHeaders, append = appendChunk }: IntakeOptions,
+): Intake {
   const { environment, log } = context;
   const catalog = openCatalog({
     url: environment.catalogUrl,
@@ -57,7 +67,7 @@ export function createIntake(context: IntakeContext, maxHeaders: number): Intake
     nudges.nudge(source);
   };
   const sink = new GroupCommit({
-    append: (chunk) => appendChunk(catalog, chunk),
+    append: (chunk) => append(catalog, chunk),
     onAppended,
     maxQueuedBytes,
     maxChunkBytes,

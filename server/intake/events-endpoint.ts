@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { IntakeEvent, IntakeSink } from '../../core/intake.ts';
+import { failpoint } from '../../core/failpoints.ts';
 import { failurePolicies } from '../../core/failures.ts';
 import { JsonFault } from '../../formats/json/json-fault.ts';
 import { newEventId } from '../../intake/event-ids.ts';
@@ -54,6 +55,7 @@ export class EventsEndpoint {
       using body = new HeldBody(this.#parts.budget);
       const answer = await this.#accept(request, body);
       respond(response, answer);
+      await failpoint('source-acknowledged');
     } catch (error) {
       respondError(request, response, { error, log: this.#parts.log });
     }
@@ -66,6 +68,7 @@ export class EventsEndpoint {
     const format = formatOf(request);
     await this.#parts.gate.admit(source.name, source.rules);
     await this.#receive(request, body, { address, source });
+    await failpoint('body-read');
     const names = namesOf(request, address, source.rules);
     const delivery = {
       source: source.name,

@@ -37,7 +37,7 @@ export async function changeTable(
     await catalog.transaction(save);
     return changes;
   }
-  failpoint('ddl-committed');
+  await failpoint('ddl-committed');
   await conclude(catalog, 'applied', [changeId]);
   return changes;
 }

@@ -46,7 +46,7 @@ export async function settleDelivery(catalog: Catalog, input: SettleInput): Prom
     if (run.startsWith('backfill/')) await settleBackfilled(tx, { reread: [], ...input });
     if (restreamId === undefined) await openRecords(tx, input);
     else await settleRestreamed(tx, { ...input, restreamId, from: Number(from), to: Number(to) });
-    failpoint('settle-middle');
+    await failpoint('settle-middle');
     await withdrawOthers(tx, input);
     await closeDelivery(tx, input);
     if (whole) await resolveOvertaken(tx, input);

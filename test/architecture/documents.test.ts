@@ -82,20 +82,24 @@ describe('docs/guarantees.md and docs/acceptance.md', () => {
   });
 });
 
-test('every failpoint is a place in the code, and is killed at by a test', () => {
+test('every failpoint is a place in the code, is described, and is killed at by a test', () => {
   const read = (pattern: RegExp) =>
     listFiles()
       .filter((file) => pattern.test(file))
       .map(readProjectFile)
       .join('\n');
   const [code, tests] = [
-    read(/^(activities|connectors|pipeline|store)\/.*[.]ts$/),
+    read(/^(activities|connectors|intake|pipeline|server|store)\/.*[.]ts$/),
     read(/^test\/.*[.]ts$/),
   ];
-  for (const name of Object.keys(failpoints)) {
-    expect(code, name).toContain(`failpoint('${name}')`);
-    expect(tests, name).toContain(`'${name}'`);
-  }
+  const names = Object.keys(failpoints);
+  const found = new Set([...code.matchAll(/\bfailpoint\('([a-z-]+)'\)/g)].map(([, name]) => name));
+  expect([...found].toSorted()).toEqual(names.toSorted());
+  for (const name of names) expect(tests, name).toContain(`'${name}'`);
+  const described = [
+    ...readProjectFile('docs/reference/failpoints.md').matchAll(/^\| `([a-z-]+)` +\| (.*?) +\|$/gm),
+  ];
+  expect(described.map(([, name, at]) => [name, at])).toEqual(Object.entries(failpoints));
 });
 
 function numbers(count: number): readonly number[] {

@@ -5,19 +5,27 @@ import { variants } from '../support/variants.ts';
 
 /** The points that a load of new orders passes, in the order of a batch's life. */
 const ofALoad = [
+  'batch-chosen',
   'plan-committed',
   'extract-read',
   'extract-staged',
+  'manifest-stored',
+  'mapping-planned',
   'table-changed',
   'ddl-committed',
   'map-computed',
+  'failures-recorded',
   'fence-taken',
   'ledger-inserted',
+  'copy-begun',
   'copy-middle',
+  'copy-ended',
   'before-commit',
+  'commit-sent',
   'commit-unread',
   'before-settle',
   'settle-middle',
+  'settled',
 ] as const;
 const daily = [
   'plan-committed',
@@ -61,9 +69,11 @@ describe('kill -9 of the worker', () => {
     await instance.warehouse('ALTER TABLE shop.orders DROP CONSTRAINT small', [], 'second');
     await orders.arm('restream-claimed');
     await orders.arm('commit-unread');
+    await orders.arm('restream-loaded');
     await instance.json(['failed', 'retry', refused.groupId]);
     expect(orders.hasFired('restream-claimed')).toBe(true);
     expect(orders.hasFired('commit-unread')).toBe(true);
+    expect(orders.hasFired('restream-loaded')).toBe(true);
     await orders.audit({ refuses: false });
   });
 });

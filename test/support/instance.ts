@@ -22,6 +22,8 @@ export interface TestInstanceOptions {
   /** Text of millrace.yaml; without it an empty pipeline. */
   readonly config?: string;
   readonly environment?: NodeJS.ProcessEnv;
+  /** Starts it in place of `cli/main.ts`. */
+  readonly starter?: string;
 }
 
 export interface InstanceUrls {
@@ -71,10 +73,12 @@ export async function startInstance(options: TestInstanceOptions = {}): Promise<
   };
   if (options.config !== undefined)
     await writeFile(join(directory, 'millrace.yaml'), options.config);
-  const run = (args: readonly string[]) => runCli(args, directory, environment);
+  const run = (args: readonly string[], program?: string) =>
+    runCli(args, directory, environment, program);
   const start = async () => {
     const from = options.config === undefined ? ['--no-demo'] : ['-f', 'millrace.yaml'];
-    const result = await run(['up', '--detach', '--json', '--ports', 'auto', ...from]);
+    const args = ['up', '--detach', '--json', '--ports', 'auto', ...from];
+    const result = await run(args, options.starter);
     if (result.code !== 0) throw new Error(`up failed (${result.code}): ${result.stderr}`);
     return JSON.parse(result.stdout) as InstanceUrls;
   };
@@ -123,12 +127,18 @@ export function runCli(
   args: readonly string[],
   directory: string,
   environment: NodeJS.ProcessEnv,
+  program = cli,
 ): Promise<CliResult> {
   return new Promise((resolve) => {
     const options = { cwd: directory, env: environment, maxBuffer: 2 ** 28 };
-    const child = execFile(process.execPath, [cli, ...args], options, (error, stdout, stderr) => {
-      resolve({ code: error ? (child.exitCode ?? 1) : 0, stdout, stderr });
-    });
+    const child = execFile(
+      process.execPath,
+      [program, ...args],
+      options,
+      (error, stdout, stderr) => {
+        resolve({ code: error ? (child.exitCode ?? 1) : 0, stdout, stderr });
+      },
+    );
   });
 }
 

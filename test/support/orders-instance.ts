@@ -32,13 +32,17 @@ const ordersWithoutLarge = 300;
 /** Exit code of a sync that ends with failed events. */
 const failedEvents = 5;
 
-export async function startOrders(action: 'exit' | 'stop' = 'exit'): Promise<OrdersInstance> {
+export async function startOrders(
+  action: 'exit' | 'stop' = 'exit',
+  environment: NodeJS.ProcessEnv = {},
+): Promise<OrdersInstance> {
   const instance = await startInstance({
     config,
     environment: {
       MILLRACE_PATIENCE: '0.05',
       MILLRACE_MAX_BATCH_BYTES: String(200 * 1024),
       ...allFailpoints(action),
+      ...environment,
     },
   });
   const markers = await quietFailpoints(instance.urls.home);

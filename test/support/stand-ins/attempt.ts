@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
 import type { Activities } from '../../../activities/contract.ts';
-import { armFailpointsFromEnvironment } from '../../../activities/failpoints.ts';
+import { armFailpointsFromEnvironment } from '../../../store/failpoints/arm-failpoints.ts';
 import { createActivities } from '../../../activities/index.ts';
 import { readEnvironment } from '../../../config/environment.ts';
 import { isPipelineError } from '../../../core/errors.ts';
