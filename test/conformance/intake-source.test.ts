@@ -12,7 +12,7 @@ import { encodeChunk } from '../../intake/encode-chunk.ts';
 import { openCatalog, type Catalog } from '../../store/catalog/catalog.ts';
 import { appendChunk, createIntakeReader } from '../../store/catalog/intake-chunks.ts';
 import { migrate } from '../../store/catalog/migrate.ts';
-import { startGate } from '../support/tcp-gate.ts';
+import { startProxyFor } from '../support/fault-proxy/fault-proxy.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres-server.ts';
 import { testSource } from './source-suite.ts';
 
@@ -42,10 +42,8 @@ testSource(
   'the intake',
   async () => {
     const source = `source-${(tests += 1)}`;
-    const gate = await startGate(Number(url.port));
-    const behindGate = new URL(url);
-    behindGate.port = String(gate.port);
-    const reading = openCatalog({ url: behindGate.href });
+    const gate = await startProxyFor(url.href);
+    const reading = openCatalog({ url: gate.urlOf(url.href) });
     return {
       open: () => new IntakeSource(source, createIntakeReader(reading)),
       async add(_lane, from, to) {

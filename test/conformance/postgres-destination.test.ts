@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { postgresDestination } from '../../connectors/postgres/index.ts';
-import { openLossyWay, type LossyWay } from '../support/lost-commit.ts';
+import { startProxyFor, type FaultProxy } from '../support/fault-proxy/fault-proxy.ts';
 import { queryAt, startPostgres, type PostgresServer } from '../support/postgres-server.ts';
 import type { DestinationFixture, Identity } from './destination-fixture.ts';
 import { testPipes } from './destination-pipes.ts';
@@ -46,16 +46,17 @@ function testPostgres(
 }
 
 function setUp(url: string): DestinationFixture {
-  const ways: LossyWay[] = [];
+  const ways: FaultProxy[] = [];
   const openAt = (at: string, { installation = 'ours', name = 'warehouse' }: Identity = {}) =>
     postgresDestination.open({ url: at }, { installation, name });
   return {
     encoding: postgresDestination.encoding,
     open: (identity) => openAt(url, identity),
     async openLosingCommit() {
-      const way = await openLossyWay(url);
+      const way = await startProxyFor(url);
+      way.cutAnswers('COMMIT');
       ways.push(way);
-      return openAt(way.url);
+      return openAt(way.urlOf(url));
     },
     async openAway() {
       const away = new URL(url);

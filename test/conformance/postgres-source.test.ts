@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, test } from 'vitest';
 import { postgresSource } from '../../connectors/postgres/index.ts';
 import { PostgresSource } from '../../connectors/postgres/source.ts';
 import type { ReplayableSource } from '../../core/source.ts';
+import { startProxyFor } from '../support/fault-proxy/fault-proxy.ts';
 import { queryAt, startPostgres, type PostgresServer } from '../support/postgres-server.ts';
-import { startGate } from '../support/tcp-gate.ts';
 import { testCopies, type CopyingFixture } from './source-copies.ts';
 import { testSource } from './source-suite.ts';
 
@@ -47,11 +47,9 @@ function testPostgres(bin: string | undefined, types: readonly CursorType[]): vo
 }
 
 async function setUp(url: string, type: CursorType): Promise<CopyingFixture> {
-  const gate = await startGate(Number(new URL(url).port));
-  const gated = new URL(url);
-  gated.port = String(gate.port);
+  const gate = await startProxyFor(url);
   const settings = postgresSource.settings.parse({
-    url: gated.toString(),
+    url: gate.urlOf(url),
     tables: { 'public.*': { key: 'n', cursor: 'at', lag: '0s' } },
   });
   const opened: ReplayableSource[] = [];

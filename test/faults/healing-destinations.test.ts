@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { audit } from '../support/audit.ts';
+import { startProxyFor, type FaultProxy } from '../support/fault-proxy/fault-proxy.ts';
 import { startInstance, type TestInstance } from '../support/instance.ts';
 import { makeOrders } from '../support/orders.ts';
-import { startGate, type TcpGate } from '../support/tcp-gate.ts';
 import { until } from '../support/until.ts';
 
 /** More batches than the window of a destination holds, so that it would stop others. */
@@ -23,7 +23,7 @@ pipelines:
 `;
 
 let instance: TestInstance;
-let gate: TcpGate;
+let gate: FaultProxy;
 /** Behind the gate. */
 let archiveUrl: string;
 const files: string[] = [];
@@ -37,11 +37,13 @@ beforeAll(async () => {
   await instance.warehouse('CREATE DATABASE archive');
   url.pathname = '/archive';
   archiveUrl = url.toString();
-  gate = await startGate(Number(url.port));
+  gate = await startProxyFor(archiveUrl);
   gate.shut();
-  url.port = String(gate.port);
   const withArchive = withWarehouse
-    .replace('sources:', `  archive: { type: postgres, url: '${url.toString()}' }\nsources:`)
+    .replace(
+      'sources:',
+      `  archive: { type: postgres, url: '${gate.urlOf(archiveUrl)}' }\nsources:`,
+    )
     .replace('[warehouse]', '[warehouse, archive]');
   await instance.write('millrace.yaml', withArchive);
   await instance.json(['apply']);

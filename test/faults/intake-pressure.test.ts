@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
+import { startProxyFor } from '../support/fault-proxy/fault-proxy.ts';
 import { startInstance, type TestInstance } from '../support/instance.ts';
 import { startPostgres } from '../support/postgres-server.ts';
 import { postEvents, type EventsReply } from '../support/post-events.ts';
-import { startGate } from '../support/tcp-gate.ts';
 import { until } from '../support/until.ts';
 
 const config = `
@@ -21,10 +21,12 @@ function expectLater({ status, headers, body }: EventsReply, kind: string): void
 
 test('while the catalog is away or does not answer, events are answered 503 and when to come again; what is answered 202 is loaded', async () => {
   await using postgres = await startPostgres();
-  const url = new URL(await postgres.createDatabase('catalog'));
-  await using gate = await startGate(Number(url.port));
-  url.port = String(gate.port);
-  await using instance = await startInstance({ config, environment: { DATABASE_URL: url.href } });
+  const url = await postgres.createDatabase('catalog');
+  await using gate = await startProxyFor(url);
+  await using instance = await startInstance({
+    config,
+    environment: { DATABASE_URL: gate.urlOf(url) },
+  });
   expect((await post(instance, 1)).status).toBe(202);
   for (const close of ['shut', 'mute'] as const) {
     gate[close]();

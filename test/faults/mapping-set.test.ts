@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { MappingAnswer } from '../../server/contract/mappings.ts';
+import { startProxyFor } from '../support/fault-proxy/fault-proxy.ts';
 import { startInstance, type TestInstance } from '../support/instance.ts';
-import { openLossyWay } from '../support/lost-commit.ts';
 import { queryAt, startPostgres, type PostgresServer } from '../support/postgres-server.ts';
 import { until } from '../support/until.ts';
 
@@ -32,13 +32,14 @@ afterAll(async () => {
 });
 
 test('an order whose COMMIT got no answer has its version and its line in the audit, once', async () => {
-  await using way = await openLossyWay(warehouse);
-  await apply(way.url);
+  await using way = await startProxyFor(warehouse);
+  way.cutAnswers('COMMIT');
+  await apply(way.urlOf(warehouse));
   const set = await setValue('text');
   await apply(warehouse);
   expect(set.code).not.toBe(0);
   expect(set.stderr).toContain('version 2 of the mapping stands');
-  expect(way.lostCommits()).toBeGreaterThan(0);
+  expect(way.cutCount()).toBeGreaterThan(0);
   expect(await typeOfValue()).toBe('text');
   expect(await typeInMapping()).toBe('text');
   await until('the audit', async () => (await logged('ALTER COLUMN "value" TYPE text')) === 1);

@@ -4,9 +4,9 @@ import { postgresSource } from '../../connectors/postgres/index.ts';
 import { PostgresSource } from '../../connectors/postgres/source.ts';
 import { defaultRecordLimits } from '../../core/records.ts';
 import { must } from '../../core/errors.ts';
+import { startProxyFor } from '../support/fault-proxy/fault-proxy.ts';
 import { queryAt, startPostgres, type PostgresServer } from '../support/postgres-server.ts';
 import { fewRows, Follower } from '../support/followed-table.ts';
-import { startGate } from '../support/tcp-gate.ts';
 
 /** What tables do while they are followed, that a lesser source would lose rows by. */
 let server: PostgresServer;
@@ -348,10 +348,8 @@ describe('a table without a cursor', () => {
 
 test('a connection that breaks while rows are read leaves the range to be read again', async () => {
   await sql(`${createOrders}; INSERT INTO orders SELECT n FROM generate_series(1, 100000) n`);
-  await using gate = await startGate(Number(new URL(url).port));
-  const gated = new URL(url);
-  gated.port = String(gate.port);
-  const orders = new Follower(openSource({ 'public.orders': {} }, gated.toString()));
+  await using gate = await startProxyFor(url);
+  const orders = new Follower(openSource({ 'public.orders': {} }, gate.urlOf(url)));
   const plan = await orders.plan();
   const context = {
     signal,

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WriteRule } from '../../core/mapping.ts';
-import { openLossyWay } from '../support/lost-commit.ts';
 import { postgresDestination } from '../../connectors/postgres/index.ts';
+import { startProxyFor } from '../support/fault-proxy/fault-proxy.ts';
 import { queryAt, startPostgres, type PostgresServer } from '../support/postgres-server.ts';
 import { TwoRoads } from '../support/two-roads.ts';
 
@@ -323,16 +323,17 @@ function typedUrl(): string {
 describe('a batch on the typed road', () => {
   test('whose COMMIT was not answered is found in the ledger', async () => {
     await using roads = await openRoads('cursors', { cursor: 'n' });
-    await using way = await openLossyWay(typedUrl());
+    await using way = await startProxyFor(typedUrl());
+    way.cutAnswers('COMMIT');
     const lossy = await postgresDestination.open(
-      { url: way.url },
+      { url: way.urlOf(typedUrl()) },
       { installation: 'ours', name: 'warehouse' },
     );
     const range = await roads.range();
     await expect(roads.loadTyped(range, { into: lossy })).rejects.toMatchObject({
       kind: 'destination-unavailable',
     });
-    expect(way.lostCommits()).toBe(1);
+    expect(way.cutCount()).toBe(1);
     await lossy[Symbol.asyncDispose]();
     await queryAt(sourceUrl, 'UPDATE cursors SET at = at'); // the range reads the same or not: it is not asked
     expect(await roads.loadTyped(range)).toMatchObject({ rowsLoaded: 102, extractSha256: '' });
