@@ -20,7 +20,9 @@ export interface ArmedFailpoint {
   readonly times: number;
 }
 
-const form = /^([a-z-]+)=(exit|stop|throw|delay)(?::(\d+)(ms|s))?(?:@(\d+))?(?:\*(\d+))?$/;
+const form =
+  /^(?<name>[a-z-]+)=(?<action>[a-z]+(?::\d+m?s)?)(?:@(?<first>[1-9]\d*))?(?:\*(?<times>[1-9]\d*))?$/;
+const kinds = /^(?:exit|throw|stop|(?:stop|delay):(?<length>\d+)(?<unit>m?s))$/;
 
 export function parseArmedList(text: string): readonly ArmedFailpoint[] {
   const parts = text.split(',').map((part) => part.trim());
@@ -29,23 +31,23 @@ export function parseArmedList(text: string): readonly ArmedFailpoint[] {
 
 /** @throws Error that says how it is written */
 export function parseArmed(text: string, id?: string): ArmedFailpoint {
-  const [, name = '', kind = '', length, unit, first = '1', times = '1'] =
-    form.exec(text.trim()) ?? [];
-  const ms = length === undefined ? null : Number(length) * (unit === 's' ? 1_000 : 1);
-  const action = toAction(kind, ms);
-  if (action === null || !isFailpoint(name) || Number(first) < 1 || Number(times) < 1) {
+  const { name = '', action: wanted = '', first, times } = form.exec(text.trim())?.groups ?? {};
+  const action = toAction(wanted);
+  if (action === null || !isFailpoint(name)) {
     throw new Error(
       `"${text}" is no failpoint: write NAME=ACTION with a name of core/failpoints.ts and one of exit, stop, stop:2s, delay:500ms, throw; then @3 for the third hit, *2 for two of them`,
     );
   }
-  return { id: id ?? name, name, action, first: Number(first), times: Number(times) };
+  return { id: id ?? name, name, action, first: Number(first ?? 1), times: Number(times ?? 1) };
 }
 
-function toAction(kind: string, ms: number | null): FailpointAction | null {
-  if (kind === 'stop') return { kind, ms };
-  if (kind === 'delay') return ms === null ? null : { kind, ms };
-  if (kind === 'exit' || kind === 'throw') return ms === null ? { kind } : null;
-  return null;
+function toAction(text: string): FailpointAction | null {
+  const found = kinds.exec(text);
+  if (!found) return null;
+  const { length, unit } = found.groups ?? {};
+  const ms = length === undefined ? null : Number(length) * (unit === 's' ? 1_000 : 1);
+  if (text === 'exit' || text === 'throw') return { kind: text };
+  return text.startsWith('delay') ? { kind: 'delay', ms: ms ?? 0 } : { kind: 'stop', ms };
 }
 
 function isFailpoint(name: string): name is Failpoint {

@@ -34,7 +34,7 @@ afterEach(async () => {
 interface Talk {
   readonly socket: Socket;
   readonly pieces: Buffer[];
-  heard(): string;
+  readonly heard: () => string;
   /** Code of the error with which it ended; `end` where the other side ended it in order. */
   readonly ended: Promise<string>;
 }
