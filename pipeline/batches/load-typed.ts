@@ -33,12 +33,12 @@ export async function loadTyped(
 ): Promise<LedgerRow> {
   await using transaction = await destination.beginLoad(request);
   await transaction.fence();
-  failpoint('fence-taken');
+  await failpoint('fence-taken');
   await transaction.lockTables();
   const standing = await transaction.claim();
   if (standing) return sameContent(standing, request);
   await transaction.holdTables([rows.mapping]);
-  failpoint('ledger-inserted');
+  await failpoint('ledger-inserted');
   const { loaded, duplicate, superseded } = await pipe(transaction, { request, rows });
   onProgress({ rows: loaded, bytes: 0 });
   const { schema, name } = rows.mapping.table;
@@ -51,9 +51,9 @@ export async function loadTyped(
     failedSha256: hashFailures([]),
     tables: { [`${schema}.${name}`]: loaded },
   });
-  failpoint('before-commit');
+  await failpoint('before-commit');
   await transaction.commit();
-  failpoint('commit-unread');
+  await failpoint('commit-unread');
   return row;
 }
 
