@@ -52,7 +52,7 @@ let url: string;
 beforeAll(async () => {
   instance = await startInstance({
     config: 'destinations: { warehouse: { type: postgres } }\n',
-    environment: { MILLRACE_MAX_BATCH_BYTES: String(128 * 1024) },
+    environment: { MILLRACE_MAX_BATCH_BYTES: String(32 * 1024) },
   });
   const base = new URL(instance.urls.catalogUrl);
   base.pathname = '';

@@ -64,7 +64,7 @@ let url: string;
 beforeAll(async () => {
   instance = await startInstance({
     config: 'destinations: { warehouse: { type: postgres } }\n',
-    environment: { MILLRACE_PATIENCE: '0.05', MILLRACE_MAX_BATCH_BYTES: String(16 * 1024) },
+    environment: { MILLRACE_PATIENCE: '0.05', MILLRACE_MAX_BATCH_BYTES: String(4 * 1024) },
   });
   const base = new URL(instance.urls.catalogUrl);
   base.pathname = '';

@@ -51,7 +51,7 @@ export async function tellMergeStory(story: MergeStory): Promise<{ drainedMs: nu
   await createBusyOrders(orders);
   await using instance = await startInstance({
     config: config(url, story.lagMs),
-    environment: { MILLRACE_MAX_BATCH_BYTES: String(256 * 1024) },
+    environment: { MILLRACE_MAX_BATCH_BYTES: String(64 * 1024) },
   });
   const refusal = await refuseHeldOrders(instance);
   const counts: BusyCounts = { updates: 0, held: 0, prepared: 0 };

@@ -76,7 +76,7 @@ export async function startTables(environment: NodeJS.ProcessEnv = {}): Promise<
     config: 'destinations: { warehouse: { type: postgres } }\n',
     environment: {
       MILLRACE_PATIENCE: '0.05',
-      MILLRACE_MAX_BATCH_BYTES: String(128 * 1024),
+      MILLRACE_MAX_BATCH_BYTES: String(32 * 1024),
       MILLRACE_ALLOW_FAULTS: '1',
       MILLRACE_FAILPOINTS: names.map((name) => `${name}=exit`).join(','),
       ...environment,
