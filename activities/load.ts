@@ -1,8 +1,14 @@
+import { destinationModule } from '../connectors/registry.ts';
 import type { Destination, LedgerRow } from '../core/destination.ts';
 import { isPipelineError, must, PipelineError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoints.ts';
 import type { EventFailure, FailedEvent } from '../core/failed-events.ts';
-import type { BatchToLoad, LoadCallbacks, LoadPart } from '../pipeline/batches/batch-to-load.ts';
+import type {
+  BatchToLoad,
+  LoadCallbacks,
+  LoadPart,
+  MarkedEvents,
+} from '../pipeline/batches/batch-to-load.ts';
 import { hashFailures } from '../pipeline/batches/failures-hash.ts';
 import { loadBatch, rehearseBatch } from '../pipeline/batches/load-batch.ts';
 import { adoptFailures } from '../store/catalog/adopt-failures.ts';
@@ -23,6 +29,7 @@ import { leaveForStaging, leavesTypedRoad } from './choose-road.ts';
 import { readPinned, toRequest, type Loading } from './load-request.ts';
 import { loadFromSource } from './load-typed.ts';
 import { settleLoaded } from './settle-loaded.ts';
+import { markEvents } from './mark-events.ts';
 import { emptyPart, openEncodedRows, openIds, readLoadFiles, readOrdinals } from './load-files.ts';
 import { openExtract } from './open-extract.ts';
 import { findEvents, readFailedPlaces, readRecords } from './staged-records.ts';
@@ -152,11 +159,8 @@ async function rebuildFailures(context: LoadContext, row: LedgerRow): Promise<vo
 }
 
 async function loadStaged(context: LoadContext, destination: Destination): Promise<LedgerRow> {
-  const { dependencies, input } = context;
   const { batch, callbacks } = await openBatch(context);
-  const of = { destination: input.destination, ids: batch.eventIds };
-  const preceded = await precededEvents(dependencies, context.batch, of);
-  return loadBatch(destination, { ...batch, preceded }, callbacks);
+  return loadBatch(destination, batch, callbacks);
 }
 
 async function openBatch(context: LoadContext): Promise<OpenBatch> {
@@ -172,6 +176,8 @@ async function openBatch(context: LoadContext): Promise<OpenBatch> {
     attempt: loadAttempt,
   };
   const parts = await openParts(context, files.parts);
+  const eventIds = files.idsFile && openIds(staging, files.idsFile);
+  const of = { destination: input.destination, ids: eventIds };
   return {
     loadAttempt,
     batch: {
@@ -182,9 +188,11 @@ async function openBatch(context: LoadContext): Promise<OpenBatch> {
       ),
       parts,
       failuresBefore: await readFailedPlaces(staging, files),
-      eventIds: files.idsFile && openIds(staging, files.idsFile),
+      eventIds,
+      preceded: await precededEvents(dependencies, batch, of),
       discarded: await findDiscarded(context),
       generations: await readGenerations(catalog, batch, parts),
+      ...(batch.run !== 'live' && { mark: (ordinals) => mark(context, ordinals) }),
     },
     callbacks: {
       onResentFailures: (ordinals) => noteResentFailures(catalog, at, ordinals),
@@ -193,6 +201,20 @@ async function openBatch(context: LoadContext): Promise<OpenBatch> {
       onProgress: progress.report,
     },
   };
+}
+
+/** What the tables would know events by that come again and fail. */
+async function mark(
+  context: LoadContext,
+  ordinals: ReadonlySet<number>,
+): Promise<readonly MarkedEvents[]> {
+  const { dependencies, batch, input, manifest, pins } = context;
+  const type = await dependencies.destinations.typeOf(input.destination);
+  const { encoding } = await destinationModule(type);
+  const pinned = await Promise.all(Object.keys(pins).map((name) => readPinned(context, name)));
+  const mappings = pinned.map(({ mapping }) => mapping);
+  const extract = openExtract(dependencies, batch, manifest);
+  return markEvents(extract, ordinals, { batchId: batch.batchId, mappings, encoding });
 }
 
 /** Events that a backfill read again and that a person has discarded. */

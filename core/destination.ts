@@ -177,8 +177,20 @@ export interface LoadTransaction extends AsyncDisposable {
    * declares (`copyFormats`). What it refuses is an answer; then this transaction is to be disposed.
    */
   pipe?(rows: CopiedRows): Promise<CopyResult>;
+  /**
+   * Of events that come again and fail (`append-absent`) those that the table has already, by id:
+   * with a row of their own, or, where the mapping of `rows` merges, under a row of their key that
+   * is not older. `rows` have no more columns than that takes. Null: the destination refuses one of
+   * the rows `from`..`to`, and nothing of this call stays.
+   */
+  findStanding(rows: EncodedRows, from: number, to: number): Promise<readonly string[] | null>;
   /** Completes the ledger row and returns it as it will stand. */
   conclude(counts: LedgerCounts): Promise<LedgerRow>;
+  /**
+   * For this transaction, which will not be committed, undoes what the batch did when it was loaded:
+   * its rows that are there, the ids that it took.
+   */
+  takeBack(): Promise<void>;
   /** Makes all of it durable and visible at once. An error here may mean either: ask the ledger. */
   commit(): Promise<void>;
 }

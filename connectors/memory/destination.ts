@@ -119,7 +119,8 @@ export class MemoryDestination implements Destination {
     const before = Date.now() - olderThanMs;
     const old = [...eventIds].filter(([, { seenAt }]) => seenAt < before);
     for (const [id] of old) eventIds.delete(id);
-    for (const [conflict, seenAt] of idConflicts) if (seenAt < before) idConflicts.delete(conflict);
+    for (const [conflict, { seenAt }] of idConflicts)
+      if (seenAt < before) idConflicts.delete(conflict);
     return old.length;
   }
 

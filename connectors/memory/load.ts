@@ -43,6 +43,8 @@ export class MemoryLoad implements LoadTransaction {
   readonly #ids = new Map<string, string>();
   readonly #conflicts = new Set<string>();
   readonly #cleared = new Set<MemoryTable>();
+  /** A rehearsal: what the batch did before does not count. */
+  #takenBack = false;
   #ledgerRow: LedgerRow | undefined;
   /** Committed, rolled back, or ended by another attempt. */
   #over = false;
@@ -128,15 +130,15 @@ export class MemoryLoad implements LoadTransaction {
 
   /** Hash of the event that has this id. */
   #takenBy(key: string): string | undefined {
-    return this.#ids.get(key) ?? this.#options.warehouse.eventIds.get(key)?.sha256;
+    const before = this.#options.warehouse.eventIds.get(key);
+    return this.#ids.get(key) ?? (this.#isBack(before) ? undefined : before?.sha256);
   }
 
   /** Whether an event with these bytes was found in conflict before; it is from now on. */
   #isParked(key: string, sha256: string): boolean {
     const conflict = JSON.stringify([key, sha256]);
-    if (this.#conflicts.has(conflict) || this.#options.warehouse.idConflicts.has(conflict)) {
-      return true;
-    }
+    const before = this.#options.warehouse.idConflicts.get(conflict);
+    if (this.#conflicts.has(conflict) || (before && !this.#isBack(before))) return true;
     this.#conflicts.add(conflict);
     return false;
   }
@@ -196,9 +198,7 @@ export class MemoryLoad implements LoadTransaction {
     }
     let loaded = 0;
     for (const [key, row] of newest) {
-      const standing = [...table.rows, ...this.#added(table)].findLast(
-        (present) => keyOf(mapping, present) === key,
-      );
+      const standing = this.#present(table).findLast((present) => keyOf(mapping, present) === key);
       if (standing && !isNewer(mapping, row, standing)) continue;
       const whole = new Map([...row, ['_deleted', 'false']]);
       this.#rows.push({ table, row: whole, ...(standing && { instead: standing }) });
@@ -209,6 +209,37 @@ export class MemoryLoad implements LoadTransaction {
 
   #added(table: MemoryTable): readonly MemoryRow[] {
     return this.#rows.filter((added) => added.table === table).map(({ row }) => row);
+  }
+
+  async findStanding(rows: EncodedRows, from: number, to: number) {
+    this.#assertOpen();
+    const { mapping } = rows;
+    const present = this.#present(must(this.#options.warehouse.table(mapping.table), 'the table'));
+    const marks = await this.#decode(rows, from, to);
+    const isSame = mapping.merge
+      ? (row: MemoryRow, mark: MemoryRow) =>
+          keyOf(mapping, row) === keyOf(mapping, mark) && !isNewer(mapping, mark, row)
+      : (row: MemoryRow, mark: MemoryRow) => row.get('_event_id') === mark.get('_event_id');
+    const found = marks.filter((mark) => present.some((row) => isSame(row, mark)));
+    return found.map((mark) => mark.get('_event_id') ?? '');
+  }
+
+  async takeBack(): Promise<void> {
+    this.#assertOpen();
+    this.#takenBack = true;
+  }
+
+  #isBack(by: { readonly batchId: string } | undefined): boolean {
+    return this.#takenBack && by?.batchId === this.#request.claim.batchId;
+  }
+
+  /** What a table holds for this transaction. */
+  #present(table: MemoryTable): readonly MemoryRow[] {
+    const { batchId } = this.#request.claim;
+    const standing = this.#takenBack
+      ? table.rows.filter((row) => row.get('_batch_id') !== batchId)
+      : table.rows;
+    return [...standing, ...this.#added(table)];
   }
 
   async conclude(counts: LedgerCounts): Promise<LedgerRow> {
@@ -231,8 +262,9 @@ export class MemoryLoad implements LoadTransaction {
       table.rows.push(whole);
     }
     const seenAt = Date.now();
-    for (const [key, sha256] of this.#ids) warehouse.eventIds.set(key, { sha256, seenAt });
-    for (const conflict of this.#conflicts) warehouse.idConflicts.set(conflict, seenAt);
+    const seen = { seenAt, batchId: row.batchId };
+    for (const [key, sha256] of this.#ids) warehouse.eventIds.set(key, { ...seen, sha256 });
+    for (const conflict of this.#conflicts) warehouse.idConflicts.set(conflict, seen);
     warehouse.addToLedger({ installation, destination, row });
     this.#end();
     if (!warehouse.takeFault()) return;
@@ -263,9 +295,7 @@ export class MemoryLoad implements LoadTransaction {
   #isWanted(table: MemoryTable, row: MemoryRow): boolean {
     if (this.#request.write === 'append') return true;
     const id = row.get('_event_id');
-    return ![...table.rows, ...this.#added(table)].some(
-      (present) => present.get('_event_id') === id,
-    );
+    return !this.#present(table).some((present) => present.get('_event_id') === id);
   }
 
   #end(): void {

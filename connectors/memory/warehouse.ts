@@ -12,6 +12,12 @@ export interface MemoryTable {
   readonly rows: MemoryRow[];
 }
 
+/** When an id came, and with which batch. */
+interface SeenId {
+  readonly seenAt: number;
+  readonly batchId: string;
+}
+
 interface LedgerEntry {
   installation: string;
   destination: string;
@@ -23,10 +29,10 @@ export class MemoryWarehouse {
   readonly locks = new Locks();
   readonly #tables = new Map<string, MemoryTable>();
   readonly #ledger: LedgerEntry[] = [];
-  /** Hash and time by source and event id. */
-  readonly eventIds = new Map<string, { readonly sha256: string; readonly seenAt: number }>();
-  /** Time by event id and hash of those that came with other bytes than the first. */
-  readonly idConflicts = new Map<string, number>();
+  /** By source and event id. */
+  readonly eventIds = new Map<string, SeenId & { readonly sha256: string }>();
+  /** By event id and hash: those that came with other bytes than the first. */
+  readonly idConflicts = new Map<string, SeenId>();
   /** Changes of tables that are durable, by installation and destination. */
   readonly changes = new Set<string>();
   #faults: 'fail-after-write'[] = [];

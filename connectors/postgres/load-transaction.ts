@@ -26,8 +26,10 @@ import type { LedgerKey } from './ledger-key.ts';
 import { mergeStatement } from './merge-rows.ts';
 import { describeTable } from './schema.ts';
 import { countRows } from './sent-rows.ts';
+import { createMarkStage, markColumns, markStage, selectStanding } from './standing-events.ts';
 import { findConverted, holdTables } from './table-shape.ts';
 import { quoteLiteral, quoteName, quoteTable } from './sql-names.ts';
+import { takeBack } from './take-back.ts';
 
 const fencePollMs = 100;
 /** Waiting longer for a table is the infrastructure's fault: the load is tried again. */
@@ -158,6 +160,26 @@ export class PostgresLoad implements LoadTransaction {
     } catch (error) {
       return this.#toRefusal(error, 0);
     }
+  }
+
+  async findStanding(rows: EncodedRows, from: number, to: number) {
+    const { mapping } = rows;
+    await this.#query('SAVEPOINT marks');
+    try {
+      await createMarkStage(this.#client, mapping);
+      await this.#copyInto(markStage, markColumns(mapping), rows.read(from, to));
+      const found = await selectStanding(this.#client, mapping);
+      await this.#query('RELEASE SAVEPOINT marks');
+      return found;
+    } catch (error) {
+      this.#toRefusal(error, from);
+      await this.#query('ROLLBACK TO SAVEPOINT marks; RELEASE SAVEPOINT marks');
+      return null;
+    }
+  }
+
+  async takeBack(): Promise<void> {
+    await this.#guard(() => takeBack(this.#client, this.#ledger, this.#request));
   }
 
   async conclude(counts: LedgerCounts): Promise<LedgerRow> {

@@ -35,7 +35,7 @@ export function mergeStatement({ stage, mapping, cleared }: StagedRows): string 
 }
 
 /** From the weightiest on. */
-function versionColumns({ columns, merge }: Mapping): readonly string[] {
+export function versionColumns({ columns, merge }: Mapping): readonly string[] {
   const declared = columns.filter(({ path }) => path === merge?.version);
   return [...declared.map(({ column }) => column), '_version'];
 }

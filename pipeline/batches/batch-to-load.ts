@@ -17,6 +17,13 @@ export interface Generations {
   readonly whole: boolean;
 }
 
+/** Events of one table that fail now, as the table would know them. */
+export interface MarkedEvents {
+  /** Ids only, or (of a `merge` table) what their keys and versions are too. */
+  readonly rows: EncodedRows;
+  readonly ordinals: ReadonlyMap<string, readonly number[]>;
+}
+
 export interface BatchToLoad {
   readonly request: LoadRequest;
   readonly parts: readonly LoadPart[];
@@ -30,12 +37,17 @@ export interface BatchToLoad {
   readonly discarded?: ReadonlySet<number>;
   /** Of events that go into `replace` tables. */
   readonly generations: Generations | null;
+  /** Where events come again (`append-absent`): looks at these once more, by ordinal. */
+  readonly mark?: (ordinals: ReadonlySet<number>) => Promise<readonly MarkedEvents[]>;
 }
 
 export interface LoadCallbacks {
   /** Stores what the destination refused; awaited before COMMIT, so that no row is ever nowhere. */
   onRefused(failures: readonly EventFailure[]): Promise<void>;
-  /** Takes back what stands in `failuresBefore` of events that came before; awaited before COMMIT. */
+  /**
+   * Takes back failures, found before loading or stored by `onRefused`, of events that came before;
+   * awaited before COMMIT.
+   */
   onResentFailures(ordinals: readonly number[]): Promise<void>;
   onProgress(progress: { readonly rows: number; readonly bytes: number }): void;
 }

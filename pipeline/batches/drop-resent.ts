@@ -6,6 +6,8 @@ import { withoutOrdinals } from './without-ordinals.ts';
 /** A batch without the events that came before. */
 export interface FreshBatch extends Omit<BatchToLoad, 'eventIds' | 'preceded'> {
   readonly duplicates: number;
+  /** Ordinals of events whose ids others have. */
+  readonly conflicts: ReadonlySet<number>;
 }
 
 /**
@@ -18,10 +20,12 @@ export async function dropResent(
   { eventIds, preceded = [], ...batch }: BatchToLoad,
   callbacks: LoadCallbacks,
 ): Promise<FreshBatch> {
-  if (eventIds === null) return { ...batch, duplicates: 0 };
+  if (eventIds === null) return { ...batch, duplicates: 0, conflicts: new Set() };
   const taken = await transaction.takeIds(eventIds, preceded);
   const { duplicates, conflicts } = taken;
-  if (duplicates.length + conflicts.length === 0) return { ...batch, duplicates: 0 };
+  if (duplicates.length + conflicts.length === 0) {
+    return { ...batch, duplicates: 0, conflicts: new Set() };
+  }
   const resent = new Set(duplicates);
   const before = batch.failuresBefore.filter(({ ordinal }) => !resent.has(ordinal));
   const gone = batch.failuresBefore.filter(({ ordinal }) => resent.has(ordinal));
@@ -35,6 +39,7 @@ export async function dropResent(
     parts: batch.parts.map((part) => withoutOrdinals(part, excluded)),
     failuresBefore: [...before, ...failures],
     duplicates: duplicates.length,
+    conflicts: new Set(conflicts),
   };
 }
 

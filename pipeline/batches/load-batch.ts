@@ -10,6 +10,7 @@ import { dropOvertaken, type CurrentBatch } from './drop-overtaken.ts';
 import { dropResent } from './drop-resent.ts';
 import { copyIsolating, type RefusedRow } from './isolate-rows.ts';
 import { sameContent } from './same-content.ts';
+import { withoutStanding } from './without-standing.ts';
 
 /**
  * Loads all tables of a batch in one transaction, once: fence, locks, ledger row, shape of
@@ -41,56 +42,67 @@ export async function loadBatch(
 }
 
 /**
- * Says again which rows of a loaded batch the destination refused, and leaves everything as it is:
- * a restored catalog has forgotten them.
+ * Says again which events of a loaded batch failed in its load, and leaves everything as it is: a
+ * restored catalog has forgotten them. The load is taken back, done again and left without commit.
  */
 export async function rehearseBatch(
   destination: Destination,
-  { request, parts }: BatchToLoad,
-  callbacks: Pick<LoadCallbacks, 'onRefused'>,
+  batch: BatchToLoad,
+  callbacks: LoadCallbacks,
 ): Promise<void> {
-  await using transaction = await destination.beginLoad(request);
+  await using transaction = await destination.beginLoad(batch.request);
   await transaction.fence();
   await transaction.lockTables();
-  for (const { rows, ordinals } of parts) {
-    const { refused } = await copyIsolating(transaction, rows);
-    const failures = refused.map((row) => toFailure(row, rows.mapping, ordinals));
-    if (failures.length > 0) await callbacks.onRefused(failures);
-    request.signal.throwIfAborted();
-  }
+  await transaction.takeBack();
+  // Rows of an older refresh are looked at too, though a newer one is there by now.
+  const fresh = await dropResent(transaction, dropDiscarded(batch), callbacks);
+  await copyParts(transaction, { ...fresh, superseded: 0 }, callbacks);
 }
 
 async function copyParts(
   transaction: LoadTransaction,
-  { request, parts, failuresBefore, duplicates, superseded: overtaken, ...batch }: CurrentBatch,
+  batch: CurrentBatch,
   callbacks: LoadCallbacks,
 ): Promise<LedgerRow> {
-  const failed = [...failuresBefore];
-  const rowsDiscarded = batch.discarded?.size ?? 0;
-  const tables: Record<string, number> = {};
-  let [rowsLoaded, rowsDuplicate, rowsSuperseded] = [0, duplicates, overtaken];
-  for (const { rows, ordinals } of parts) {
-    const { loaded, duplicate, superseded, refused } = await copyIsolating(transaction, rows);
-    const failures = refused.map((row) => toFailure(row, rows.mapping, ordinals));
-    if (failures.length > 0) await callbacks.onRefused(failures);
-    for (const failure of failures) failed.push(failure); // there may be too many for arguments
-    const { schema, name } = rows.mapping.table;
-    tables[`${schema}.${name}`] = (tables[`${schema}.${name}`] ?? 0) + loaded;
-    rowsLoaded += loaded;
-    rowsDuplicate += duplicate;
-    rowsSuperseded += superseded;
-    callbacks.onProgress({ rows: rowsLoaded, bytes: 0 });
-    request.signal.throwIfAborted();
-  }
+  const { tables, refused, ...copied } = await copyAll(transaction, batch, callbacks);
+  const { failed, duplicates, superseded } = await withoutStanding(
+    transaction,
+    { mark: batch.mark, failed: [...batch.failuresBefore, ...refused], others: batch.conflicts },
+    callbacks,
+  );
   return transaction.conclude({
-    rowsLoaded,
-    rowsDuplicate,
-    rowsSuperseded,
+    rowsLoaded: copied.loaded,
+    rowsDuplicate: batch.duplicates + copied.duplicate + duplicates,
+    rowsSuperseded: batch.superseded + copied.superseded + superseded,
     rowsFailed: failed.length,
-    rowsDiscarded,
+    rowsDiscarded: batch.discarded?.size ?? 0,
     failedSha256: hashFailures(failed),
     tables,
   });
+}
+
+async function copyAll(
+  transaction: LoadTransaction,
+  { request, parts }: CurrentBatch,
+  callbacks: LoadCallbacks,
+) {
+  const refused: EventFailure[] = [];
+  const tables: Record<string, number> = {};
+  let [loaded, duplicate, superseded] = [0, 0, 0];
+  for (const { rows, ordinals } of parts) {
+    const copied = await copyIsolating(transaction, rows);
+    const failures = copied.refused.map((row) => toFailure(row, rows.mapping, ordinals));
+    if (failures.length > 0) await callbacks.onRefused(failures);
+    for (const failure of failures) refused.push(failure); // there may be too many for arguments
+    const { schema, name } = rows.mapping.table;
+    tables[`${schema}.${name}`] = (tables[`${schema}.${name}`] ?? 0) + copied.loaded;
+    loaded += copied.loaded;
+    duplicate += copied.duplicate;
+    superseded += copied.superseded;
+    callbacks.onProgress({ rows: loaded, bytes: 0 });
+    request.signal.throwIfAborted();
+  }
+  return { loaded, duplicate, superseded, refused, tables };
 }
 
 const kindsBySqlState: Readonly<Record<string, DataFailureKind>> = {

@@ -8,6 +8,8 @@ export interface MapTarget {
   /** By stream. A stream without mapping makes no rows; its events count as unmapped. */
   readonly mappings: ReadonlyMap<string, Mapping>;
   readonly encoding: RowEncoding;
+  /** Fields without a column are passed over: only what the mappings name is wanted. */
+  readonly partial?: true;
 }
 
 export interface BlockProcessorOptions {

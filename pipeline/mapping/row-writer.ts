@@ -1,8 +1,9 @@
 import { fromFieldPath, shortPath, toFieldPath, type FieldPath } from '../../core/field-types.ts';
-import { extraColumn, type Mapping, type RowEncoding } from '../../core/mapping.ts';
+import { extraColumn, type Mapping } from '../../core/mapping.ts';
 import { hasUnstorableEscape } from '../../formats/json/escapes.ts';
 import { type PathTree, rootNode } from '../../formats/path-tree.ts';
 import { type RecordTape, token } from '../../formats/record-tape.ts';
+import type { MapTarget } from './block-output.ts';
 import { CellEncoder, toJson, type TokenBytes } from './cell-encoder.ts';
 import { classifyCell, observed } from './classify.ts';
 import { describeMisfit, writing, writingsOf, type Misfit } from './coerce.ts';
@@ -21,6 +22,8 @@ export interface RowRecord {
   readonly version: string;
 }
 
+type RowTarget = Pick<MapTarget, 'encoding' | 'batchId' | 'partial'>;
+
 const unknown = -3;
 const covered = -2;
 const unmapped = -1;
@@ -28,6 +31,7 @@ const unmapped = -1;
 /** Writes the rows of one stream for one destination, under one mapping version. */
 export class RowWriter {
   readonly #mapping: Mapping;
+  readonly #partial: boolean;
   readonly #tree: PathTree;
   readonly #cells: CellEncoder;
   readonly #out = new OutputBuffer();
@@ -43,9 +47,10 @@ export class RowWriter {
   #columnOf = new Int32Array(64).fill(unknown);
   #extras: number[] = [];
 
-  constructor(mapping: Mapping, tree: PathTree, encoding: RowEncoding, batchId: string) {
+  constructor(mapping: Mapping, tree: PathTree, { encoding, batchId, partial }: RowTarget) {
     const encode = (text: string) => new TextEncoder().encode(text);
     this.#mapping = mapping;
+    this.#partial = partial ?? false;
     this.#tree = tree;
     this.#cells = new CellEncoder(encoding);
     this.#separator = encode(encoding.separator);
@@ -88,7 +93,7 @@ export class RowWriter {
       if (column >= 0) {
         const failure = this.#fit({ bytes, tape, at, code, column });
         if (failure) return failure;
-      } else if (column === unmapped && code !== observed.object) {
+      } else if (column === unmapped && code !== observed.object && !this.#partial) {
         if (!this.#mapping.extra) return unmappedField(this.#tree.pathOf(node));
         this.#extras.push(at);
       }

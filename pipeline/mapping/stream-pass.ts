@@ -121,7 +121,7 @@ class TargetPass {
     const mapping = target.mappings.get(stream);
     this.#destination = target.destination;
     this.#merges = mapping?.merge !== undefined;
-    this.#writer = mapping ? new RowWriter(mapping, tree, target.encoding, target.batchId) : null;
+    this.#writer = mapping ? new RowWriter(mapping, tree, target) : null;
   }
 
   begin(records: number): void {

@@ -21,7 +21,6 @@ export async function settleBackfilled(tx: Transaction, batch: BackfilledBatch):
   await resolveLoaded(tx, batch);
   await failAgain(tx, batch);
   await withdrawKnown(tx, batch);
-  await withdrawLoaded(tx, batch);
 }
 
 const ofWinners = `p.batch_id = $1 AND p.destination = $2 AND p.state = 'provisional' AND p.attempt = ANY ($3)`;
@@ -95,26 +94,6 @@ async function withdrawKnown(tx: Transaction, batch: BackfilledBatch): Promise<v
   await tx.query(
     `DELETE FROM millrace.failure_records p
       WHERE ${ofWinners} AND EXISTS (SELECT FROM millrace.failure_records o WHERE ${sameEvent})`,
-    winners(batch),
-  );
-}
-
-/**
- * Where the range reads as it did before, whatever has no record was loaded then, and stays so
- * though today's mapping would refuse it.
- */
-async function withdrawLoaded(tx: Transaction, batch: BackfilledBatch): Promise<void> {
-  await tx.query(
-    `DELETE FROM millrace.failure_records p
-      WHERE ${ofWinners} AND EXISTS (
-        SELECT FROM millrace.batches mine
-          JOIN millrace.batches twin ON twin.run = 'live' AND twin.source = mine.source
-               AND twin.lane = mine.lane AND twin.from_position = mine.from_position
-          JOIN millrace.deliveries d ON d.batch_id = twin.batch_id AND d.destination = $2
-               AND d.state = 'settled'
-          JOIN millrace.extracts before ON before.batch_id = twin.batch_id
-          JOIN millrace.extracts now ON now.batch_id = $1 AND now.sha256 = before.sha256
-         WHERE mine.batch_id = $1)`,
     winners(batch),
   );
 }

@@ -69,7 +69,8 @@ async function withdrawResent(tx: Transaction, { batchId, destination, row }: Se
   await tx.query(
     `DELETE FROM millrace.failure_records r USING millrace.resent_failures s
       WHERE s.batch_id = $1 AND s.destination = $2 AND s.attempt = $3
-        AND r.batch_id = $1 AND r.destination = $2 AND r.attempt = $4 AND r.state = 'provisional'
+        AND r.batch_id = $1 AND r.destination = $2 AND r.attempt IN ($3, $4)
+        AND r.state = 'provisional'
         AND r.ordinal = s.ordinal`,
     [...at, row.loadAttempt, row.mapAttempt],
   );

@@ -7,7 +7,7 @@ import type {
   LoadTransaction,
 } from '../../core/destination.ts';
 import type { ColumnMapping, Mapping, RowEncoding, TableName } from '../../core/mapping.ts';
-import type { BatchToLoad } from '../../pipeline/batches/batch-to-load.ts';
+import type { BatchToLoad, LoadCallbacks } from '../../pipeline/batches/batch-to-load.ts';
 
 export interface Identity {
   readonly installation?: string;
@@ -81,6 +81,15 @@ function encodeOrders(
     },
   );
   return encodedRows(mapping, encoded);
+}
+
+/** What can be read of events that fail, as rows of as much of a mapping as that takes. */
+export function markRows(
+  encoding: RowEncoding,
+  mapping: Mapping,
+  list: readonly Order[],
+): EncodedRows {
+  return encodeOrders(encoding, { batchId: 'again', list, mapping });
 }
 
 function encodedRows(mapping: Mapping, encoded: readonly Uint8Array[]): EncodedRows {
@@ -192,7 +201,7 @@ function isCompared({ merge, replace }: Mapping): boolean {
   return merge !== undefined || replace === true;
 }
 
-export const callbacks = {
+export const callbacks: LoadCallbacks = {
   onRefused: async () => undefined,
   onResentFailures: async () => undefined,
   onProgress: () => undefined,

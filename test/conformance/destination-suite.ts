@@ -5,6 +5,7 @@ import { hashFailures } from '../../pipeline/batches/failures-hash.ts';
 import type { BatchToLoad } from '../../pipeline/batches/batch-to-load.ts';
 import { loadBatch } from '../../pipeline/batches/load-batch.ts';
 import { testEventIds } from './destination-ids.ts';
+import { testStanding } from './destination-standing.ts';
 import { testLedger } from './destination-ledger.ts';
 import { testMerge } from './destination-merge.ts';
 import { testReplace } from './destination-replace.ts';
@@ -34,6 +35,7 @@ export function testDestination(name: string, setUp: () => Promise<DestinationFi
   testMerge(name, setUp);
   testReplace(name, setUp);
   testEventIds(name, setUp);
+  testStanding(name, setUp);
   testLedger(name, setUp);
 
   describe(`${name} as a destination, loading`, () => {

@@ -94,6 +94,8 @@ function fakeDestination({ refused = new Set(), names = true, standing, taken }:
     newestLoaded: async () => null,
     clear: async () => void calls.push('clear'),
     copy,
+    findStanding: async () => [],
+    takeBack: async () => void calls.push('take back'),
     conclude: async (counts) => {
       calls.push('conclude');
       return { ...claim, ...counts, loadedAt: '' };
