@@ -12,6 +12,7 @@ import { PipelineError } from '../../core/errors.ts';
 import type { Mapping, TableName } from '../../core/mapping.ts';
 import { PostgresConnections } from './connection.ts';
 import { forgetIds } from './event-ids.ts';
+import { noGrants, type Grants } from './grants.ts';
 import { ensureDatabase } from './ensure-database.ts';
 import { prepareLedger, selectLedger } from './ledger.ts';
 import type { LedgerKey } from './ledger-key.ts';
@@ -27,6 +28,8 @@ export interface PostgresDestinationOptions {
   readonly installation: string;
   /** In the embedded server: `prepare` makes the database where it is missing. */
   readonly embedded: boolean;
+  /** To tables that are made from now on; default: none. */
+  readonly grants?: Grants | undefined;
 }
 
 /** A PostgreSQL database (15 or newer) as a warehouse. */
@@ -35,8 +38,10 @@ export class PostgresDestination implements Destination {
   readonly #connections: PostgresConnections;
   readonly #ledger: LedgerKey;
   readonly #embeddedUrl: string | null;
+  readonly #grants: Grants;
 
-  constructor({ url, name, installation, embedded }: PostgresDestinationOptions) {
+  constructor({ url, name, installation, embedded, grants }: PostgresDestinationOptions) {
+    this.#grants = grants ?? noGrants;
     this.#embeddedUrl = embedded ? url : null;
     this.#connections = new PostgresConnections(url, maxConnections);
     this.#ledger = { installation, destination: name };
@@ -77,7 +82,7 @@ export class PostgresDestination implements Destination {
     signal: AbortSignal,
     order?: ChangeOrder,
   ): Promise<readonly AppliedChange[]> {
-    const how = { ledger: this.#ledger, order };
+    const how = { ledger: this.#ledger, grants: this.#grants, order };
     return this.#connections.run(signal, (client) => applyMapping(client, mapping, how));
   }
 
@@ -91,7 +96,7 @@ export class PostgresDestination implements Destination {
   }
 
   async previewMapping(mapping: Mapping, signal: AbortSignal): Promise<readonly string[]> {
-    return this.#connections.run(signal, (client) => previewMapping(client, mapping));
+    return this.#connections.run(signal, (client) => previewMapping(client, mapping, this.#grants));
   }
 
   async forgetIds(olderThanMs: number, signal: AbortSignal): Promise<number> {

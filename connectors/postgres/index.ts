@@ -15,7 +15,8 @@ export const postgresDestination: DestinationModule<PostgresSettings> = {
   async open(settings, { name, installation, defaultUrl }) {
     const url = requireUrl(settings, `destination ${name}`, defaultUrl);
     const embedded = settings.url === undefined;
-    return new PostgresDestination({ url, name, installation, embedded });
+    const { grants } = settings;
+    return new PostgresDestination({ url, name, installation, embedded, grants });
   },
 };
 

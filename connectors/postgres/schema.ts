@@ -17,6 +17,7 @@ import {
 } from '../../core/mapping.ts';
 import { isWidening, toColumnType, toConversion } from './column-types.ts';
 import { isInfrastructure, rejected, sqlStateOf } from './errors.ts';
+import { grantStatements, type Grants } from './grants.ts';
 import { foreignOwner } from './ledger.ts';
 import type { LedgerKey } from './ledger-key.ts';
 import { lockSchemaOf, noteChange, selectChanges } from './schema-changes.ts';
@@ -32,6 +33,12 @@ type Column = Pick<ColumnMapping, 'column' | 'type'> & {
   /** Its type in the table, where it is there. */
   readonly standing?: string | undefined;
 };
+
+/** How tables are made and whose they are. */
+interface SchemaRules {
+  readonly ledger: LedgerKey;
+  readonly grants: Grants;
+}
 
 interface PlannedChange extends SchemaChange {
   readonly columns: readonly Column[];
@@ -57,7 +64,7 @@ export async function describeTable(
 export async function applyMapping(
   client: pg.ClientBase,
   mapping: Mapping,
-  { ledger, order }: { readonly ledger: LedgerKey; readonly order?: ChangeOrder | undefined },
+  { ledger, grants, order }: SchemaRules & { readonly order?: ChangeOrder | undefined },
 ): Promise<readonly AppliedChange[]> {
   const name = `${mapping.table.schema}.${mapping.table.name}`;
   const standing = await describeTable(client, mapping.table);
@@ -68,7 +75,7 @@ export async function applyMapping(
   try {
     await begin(client, mapping.table);
     await refuseForeignTable(client, ledger, name);
-    const changes = await changeTable(client, mapping);
+    const changes = await changeTable(client, mapping, grants);
     if (order && changes.length > 0) {
       await noteChange(client, ledger, { changeId: order.changeId, table: mapping.table });
       await order.beforeCommit(changes);
@@ -111,10 +118,13 @@ export async function committedChanges(
 export async function previewMapping(
   client: pg.ClientBase,
   mapping: Mapping,
+  grants: Grants,
 ): Promise<readonly string[]> {
-  const changes = planChanges(mapping, await describeTable(client, mapping.table));
+  const standing = await describeTable(client, mapping.table);
+  const changes = planChanges(mapping, standing);
   const key = (await hasKey(client, mapping)) ? [] : [toKeyStatement(mapping)];
-  return [...changes.flatMap(toStatements), ...key];
+  const granted = standing ? [] : await grantStatements(client, grants, mapping.table);
+  return [...changes.flatMap(toStatements), ...granted, ...key];
 }
 
 function toKeyStatement(mapping: Mapping): string {
@@ -133,10 +143,13 @@ async function refuseForeignTable(client: pg.ClientBase, ledger: LedgerKey, name
 async function changeTable(
   client: pg.ClientBase,
   mapping: Mapping,
+  grants: Grants,
 ): Promise<readonly AppliedChange[]> {
   const applied: AppliedChange[] = [];
   for (const change of planChanges(mapping, await describeTable(client, mapping.table))) {
-    for (const statement of toStatements(change)) {
+    const isNew = change.kind === 'create-table';
+    const granted = isNew ? await grantStatements(client, grants, mapping.table) : [];
+    for (const statement of [...toStatements(change), ...granted]) {
       await client.query(statement);
       applied.push({ change, statement });
     }

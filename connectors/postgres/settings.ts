@@ -1,12 +1,26 @@
 import { z } from 'zod';
 import { PipelineError } from '../../core/errors.ts';
 
+const role = z.string().min(1).max(63);
+const different = (names: readonly string[]) => new Set(names).size === names.length;
+
 export const postgresSettings = z.strictObject({
   /** postgres://user:password@host:port/database; without it a database of the embedded server. */
   url: z
     .url({ protocol: /^postgres(ql)?$/, error: 'must begin with postgres:// or postgresql://' })
     .optional()
     .describe('postgres://user:password@host:port/database; default: the embedded server'),
+  grants: z
+    .strictObject({
+      select: z
+        .array(role)
+        .min(1)
+        .max(100)
+        .refine(different, 'names a role twice')
+        .describe('roles that may read tables which are made from now on'),
+    })
+    .optional()
+    .describe('rights that tables get when they are made'),
 });
 
 export type PostgresSettings = z.infer<typeof postgresSettings>;

@@ -34,7 +34,7 @@ test('the JSON Schema knows the settings of every connector', async () => {
 
 test('what may stand at a place depends on the type that stands beside it', async () => {
   const typeOf = () => 'postgres';
-  expect(await settingsAt(['destinations', 'x', 'ulr'], typeOf)).toEqual(['type', 'url']);
+  expect(await settingsAt(['destinations', 'x', 'ulr'], typeOf)).toEqual(['type', 'url', 'grants']);
   expect(await settingsAt(['surces'], typeOf)).toEqual([
     'destinations',
     'sources',
