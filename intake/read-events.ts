@@ -7,7 +7,7 @@ import {
   type EnvelopeValue,
 } from '../formats/json/json-envelope.ts';
 import { JsonFault } from '../formats/json/json-fault.ts';
-import { isCompleteValueFollowed } from '../formats/json/json-sniff.ts';
+import { isFirstOfLines } from '../formats/json/json-sniff.ts';
 import { newEventId } from './event-ids.ts';
 
 /** What a request says about all of its events. */
@@ -50,7 +50,7 @@ export function readEvents(delivery: Delivery): ReadBody {
   if (delivery.format === 'lines') return { isBatch: true, events: readLines(delivery, body) };
   const first = firstByte(body);
   if (first === 0x5b) return { isBatch: true, events: readElements(delivery, body) };
-  if (first === 0x7b && body.includes(newline) && isCompleteValueFollowed(body)) {
+  if (first === 0x7b && body.includes(newline) && isFirstOfLines(body)) {
     return { isBatch: true, events: readLines(delivery, body) };
   }
   const reader = new EventReader(delivery, { isBatch: false });

@@ -13,6 +13,7 @@ import { createApp } from './app.ts';
 import type { ServerContext } from './context.ts';
 import { createIntake, type Intake, type IntakeOptions } from './intake/create-intake.ts';
 import { isEventsPath } from './intake/events-request.ts';
+import { toOriginForm } from './request-target.ts';
 import { TemporalLink } from './temporal-link.ts';
 import { startUpkeep } from './upkeep.ts';
 
@@ -93,6 +94,7 @@ function run(context: ServerContext, intake: Intake): void {
 function createListener(intake: Intake) {
   return ((_options: ServerOptions, api: RequestListener) => {
     const server = createServer(limits, (request, response) => {
+      toOriginForm(request);
       if (isEventsPath(request.url)) void intake.handle(request, response);
       else api(request, response);
     });

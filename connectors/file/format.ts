@@ -1,5 +1,5 @@
 import { PipelineError } from '../../core/errors.ts';
-import { isCompleteValueFollowed } from '../../formats/json/json-sniff.ts';
+import { isFirstOfLines } from '../../formats/json/json-sniff.ts';
 import { readAll } from './content.ts';
 import { extensionOf, type FoundFile } from './find-files.ts';
 import type { FileMemo } from './memo.ts';
@@ -27,7 +27,7 @@ export async function formatOf(file: FoundFile): Promise<Format> {
   if (known) return known;
   if (extension === 'json') {
     const start = await readAll(file, { to: sniffBytes });
-    return isCompleteValueFollowed(start) ? 'ndjson' : 'json';
+    return isFirstOfLines(start) ? 'ndjson' : 'json';
   }
   throw new PipelineError(
     'invalid-config',

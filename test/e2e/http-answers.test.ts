@@ -90,6 +90,18 @@ describe('who may post', () => {
     expect(await statusOf({ source: 'slow', token, body: '[]' })).toBe(202);
   });
 
+  test('an overlap that is no time is refused, and no token is made or ended', async () => {
+    const tokens = () => instance.json(['source', 'token', 'list', 'slow']);
+    const before = await tokens();
+    for (const overlap of ['soon', '1', '-1h', '0h', '1w', '1.5h', '']) {
+      const rotate = ['source', 'token', 'rotate', 'slow', `--overlap=${overlap}`];
+      const { code, stdout, stderr } = await instance.cli(...rotate);
+      expect({ overlap, code, stdout }).toEqual({ overlap, code: 2, stdout: '' });
+      expect(stderr).toContain('--overlap takes 0, or a time such as 30m or 24h');
+    }
+    expect(await tokens()).toEqual(before);
+  });
+
   test('a signed source takes what is signed, under the id of the webhook', async () => {
     const body = '{"type": "invoice.paid", "n": 7}';
     const sign = (id: string, timestamp: number, key = secret) => {

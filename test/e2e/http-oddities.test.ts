@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startInstance, type TestInstance } from '../support/instance.ts';
 import { postEvents } from '../support/post-events.ts';
+import { RawRequest } from '../support/raw-request.ts';
 import { until } from '../support/until.ts';
 
 /** What senders do that nobody thought of, but they do. */
@@ -60,6 +61,47 @@ test('keys and types in headers are what their sender wrote, in any script', asy
     `SELECT DISTINCT stream FROM millrace.mappings WHERE source = 'app'`,
   );
   expect(streams).toEqual([{ stream: 'Größe' }]);
+});
+
+test('a target with its host in front is the same request, under that host', async () => {
+  const send = async (target: string) => {
+    using sent = new RawRequest(instance.urls.console);
+    await sent.send(
+      [
+        `${target} HTTP/1.1`,
+        'Host: 127.0.0.1',
+        `Authorization: Bearer ${instance.urls.tokens['app']}`,
+        'Content-Type: application/json',
+        'Content-Length: 8',
+        '',
+        '{"n": 1}',
+      ].join('\r\n'),
+    );
+    return await until('the answer', async () => sent.status);
+  };
+  const { host } = new URL(instance.urls.console);
+  expect(await send(`POST http://${host}/v1/events/app`)).toBe(202);
+  expect(await send(`POST http://evil.test/v1/events/app`)).toBe(421);
+  expect(await send(`GET http://${host}/livez`)).toBe(200);
+  expect(await send(`GET http://evil.test/livez`)).toBe(421);
+});
+
+test('documents over several lines, one behind the other, are one body that cannot be parsed', async () => {
+  const pretty = (n: number) => `{\n  "n": ${n},\n  "of": { "two": true }\n}\n`;
+  const before = await chunksOf('app');
+  const body = pretty(1) + pretty(2);
+  const { status, body: answer } = await postEvents(instance, { body });
+  expect(status).toBe(400);
+  expect(answer).toMatchObject({ error: { kind: 'invalid-json' }, id: expect.any(String) });
+  expect(await chunksOf('app')).toBe(before + 1);
+  const failed = await until('the failed event', async () => {
+    const rows = await instance.catalog<{ raw: Buffer }>(
+      `SELECT raw FROM millrace.failed_events WHERE event_id = $1`,
+      [answer['id']],
+    );
+    return rows[0];
+  });
+  expect(failed.raw.toString()).toBe(body);
 });
 
 test('a GET that names the type of a body it does not have is an event; one with a body is not', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { findElements } from '../../../formats/json/json-elements.ts';
-import { isCompleteValueFollowed } from '../../../formats/json/json-sniff.ts';
+import { isFirstOfLines } from '../../../formats/json/json-sniff.ts';
 import { documentText } from '../../support/json-documents.ts';
 
 function elementsOf(document: string | Uint8Array, records?: string): string[] {
@@ -76,10 +76,13 @@ describe('the records of a document', () => {
 });
 
 test('a file of one record a line is told from a document', () => {
-  const is = (text: string) => isCompleteValueFollowed(Buffer.from(text));
+  const is = (text: string) => isFirstOfLines(Buffer.from(text));
   expect(is('{"a":1}\n{"a":2}\n')).toBe(true);
   expect(is('\ufeff{"a":1,"a":1}\n{')).toBe(true);
   expect(is('{"a":1}\n')).toBe(false);
   expect(is('[{"a":1}]\n')).toBe(false);
   expect(is('{"a":\n')).toBe(false);
+  expect(is('\n {"a":1}\n\n{"a":2}\n')).toBe(true);
+  expect(is('{"a":1} {"a":2}\n')).toBe(true);
+  expect(is('{\n  "a": 1\n}\n{\n  "a": 2\n}\n')).toBe(false);
 });

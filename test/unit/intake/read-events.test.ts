@@ -64,6 +64,11 @@ describe('the events of a body', () => {
     expect(read('{"a":1}\n{"a":2}').isBatch).toBe(true);
   });
 
+  test('objects over several lines, one behind the other, are no body', () => {
+    expect(() => read('{\n"a":1\n}\n{\n"a":2\n}\n')).toThrow(JsonFault);
+    expect(() => read('{"a":1\n}\n{"a":2}')).toThrow(JsonFault);
+  });
+
   test('an object over several lines is one event', () => {
     expect(raws('{\n"a": {}\n}')).toEqual(['{\n"a": {}\n}']);
   });
