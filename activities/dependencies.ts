@@ -61,6 +61,8 @@ export interface ActivitySettings {
   readonly fenceTimeoutMs: number;
   readonly maxBatchBytes: number;
   readonly maxBatchRecords: number;
+  /** Of one source in one destination. */
+  readonly maxStreams: number;
   /** Planning stops when less is free where the staged files lie. */
   readonly minFreeBytes: number;
   readonly keepExtractsMs: number;

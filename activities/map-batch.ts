@@ -77,7 +77,7 @@ async function mapStaged(context: MapContext): Promise<MapResult> {
       stagingRoot: settings.stagingRoot,
       prefix: stagingPrefix(batchId, mapAttempt),
       extract: false,
-      targets: [{ destination, destinationType, mappings, eventIds }],
+      targets: [{ destination, destinationType, mappings, eventIds, parksUnmapped: true }],
       limits: defaultRecordLimits,
     },
     signal(),

@@ -1,8 +1,9 @@
 import type { Mapping, StreamProfile, WriteRule } from '../core/mapping.ts';
-import { must, PipelineError } from '../core/errors.ts';
+import { isPipelineError, must, PipelineError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoints.ts';
 import type { ImportedSchema } from '../core/source.ts';
 import { misfitOf, profileOf } from '../pipeline/batches/choose-road.ts';
+import { hasNewFields } from '../pipeline/mapping/new-fields.ts';
 import { planMapping } from '../pipeline/mapping/plan-mapping.ts';
 import { assignTableName, schemaNameOf } from '../pipeline/mapping/names.ts';
 import { writeRuleOf } from '../pipeline/mapping/write-rule.ts';
@@ -21,7 +22,7 @@ import {
 import { leaveForStaging, leavesTypedRoad } from './choose-road.ts';
 import type { Activities, SyncSchemaInput, SyncSchemaResult } from './contract.ts';
 import type { ActivityDependencies, OpenDestination } from './dependencies.ts';
-import { stopIfRefused } from './stop-delivery.ts';
+import { stopDelivery, stopIfRefused } from './stop-delivery.ts';
 import { withDestination } from './with-destination.ts';
 
 interface Context {
@@ -77,9 +78,11 @@ async function explain(
   batch: BatchRow,
   { input, error }: { readonly input: SyncSchemaInput; readonly error: unknown },
 ): Promise<Pick<SyncSchemaResult, 'outcome' | 'message'>> {
-  return batch.road === 'typed' && leavesTypedRoad(error)
-    ? leaveForStaging(dependencies, batch, error)
-    : stopIfRefused(dependencies, input, error);
+  if (batch.road === 'typed' && leavesTypedRoad(error)) {
+    return leaveForStaging(dependencies, batch, error);
+  }
+  if (isPipelineError(error, 'extract-lost')) return stopDelivery(dependencies, input, error);
+  return stopIfRefused(dependencies, input, error);
 }
 
 async function bringInStep(
@@ -99,7 +102,7 @@ async function bringInStep(
 
 /** The versions that are pinned already, or the newest ones after this batch's profile. */
 async function chooseMappings(context: Context, renew: boolean): Promise<readonly Mapping[]> {
-  const { delivery, batch, dependencies, profile } = context;
+  const { delivery, batch, dependencies } = context;
   const { source } = batch;
   const { destination } = delivery;
   if (delivery.pins !== null && !renew) {
@@ -114,10 +117,13 @@ async function chooseMappings(context: Context, renew: boolean): Promise<readonl
   const imported = await importSchemas(context);
   return dependencies.catalog.transaction(async (tx) => {
     await lockMappings(tx, { source, destination });
+    const known = byStream(await currentMappings(tx, { source, destination }));
     const mappings = [];
-    for (const stream of profile) {
+    for (const stream of roomFor(context, known)) {
       const schema = imported.get(stream.stream) ?? null;
-      mappings.push(await planStream(tx, context, stream, schema));
+      const mapping = await planStream(tx, context, { known, profile: stream, imported: schema });
+      known.set(mapping.stream, mapping);
+      mappings.push(mapping);
     }
     await failpoint('mapping-planned');
     return [...mappings, ...(await mappingsWithoutRows(tx, context))];
@@ -131,25 +137,45 @@ function assertFits({ declared }: Context, mappings: readonly Mapping[]): void {
   if (misfit) throw new PipelineError('needs-staging', misfit);
 }
 
-/** What the source declares of the streams that are seen for the first time, where it does so. */
-async function importSchemas({
-  dependencies,
-  batch,
-  delivery,
-  profile,
-  declared,
-}: Context): Promise<ReadonlyMap<string, ImportedSchema>> {
+/** What the source declares of the streams that are new, or have new fields, where it does so. */
+async function importSchemas(context: Context): Promise<ReadonlyMap<string, ImportedSchema>> {
+  const { dependencies, batch, delivery, declared } = context;
   if (declared) return new Map([[declared.stream, declared]]);
   const { catalog, configuration, openSource, signal } = dependencies;
   const { destination } = delivery;
-  const known = await currentMappings(catalog, { source: batch.source, destination });
-  const fresh = profile.filter(({ stream }) => known.every((mapping) => mapping.stream !== stream));
+  const all = await currentMappings(catalog, { source: batch.source, destination });
+  const known = byStream(all);
+  const asked = roomFor(context, known).filter((stream) =>
+    asksSource(batch, stream, known.get(stream.stream)),
+  );
   const schemas = new Map<string, ImportedSchema>();
-  if (fresh.length === 0) return schemas;
+  if (asked.length === 0) return schemas;
   await using source = await openSource(await configuration.source(batch.source));
   if (!source.importSchema) return schemas;
-  for (const { stream } of fresh) schemas.set(stream, await source.importSchema(stream, signal()));
+  for (const { stream } of asked) {
+    try {
+      schemas.set(stream, await source.importSchema(stream, signal()));
+    } catch (error) {
+      if (!isPipelineError(error, 'invalid-config')) throw error;
+      if (!known.has(stream)) throw unknownTable(stream, error);
+      // It is gone or changed: what its rows look like says the types of new columns.
+    }
+  }
   return schemas;
+}
+
+/** Events that are sent through again had their columns when they came first. */
+function asksSource({ run }: BatchRow, stream: StreamProfile, known: Mapping | undefined): boolean {
+  return !known || (!run.startsWith('restream/') && hasNewFields(known, stream));
+}
+
+/** Without its source nobody knows the key of a new table, and how it is written is never changed. */
+function unknownTable(stream: string, cause: PipelineError): PipelineError {
+  return new PipelineError(
+    'extract-lost',
+    `${cause.message}; its rows were read, but no table was made for ${stream} yet, and only the source knows its key and types: bring it back and run sync, or give these rows up (runs discard)`,
+    { cause },
+  );
 }
 
 /** A full refresh that found nothing empties its table. */
@@ -165,16 +191,13 @@ async function mappingsWithoutRows(
 }
 
 /** Types must not depend on timing: the first batches of a stream fix its columns in plan order. */
-async function waitForEarlier({ dependencies, batch, delivery, profile }: Context): Promise<void> {
+async function waitForEarlier(context: Context): Promise<void> {
+  const { dependencies, batch, delivery } = context;
   const { source } = batch;
   const { destination } = delivery;
   if (batch.run !== 'live') return;
-  const mapped = new Set(
-    (await currentMappings(dependencies.catalog, { source, destination })).map(
-      ({ stream }) => stream,
-    ),
-  );
-  for (const { stream } of profile) {
+  const mapped = byStream(await currentMappings(dependencies.catalog, { source, destination }));
+  for (const { stream } of roomFor(context, mapped)) {
     if (mapped.has(stream)) continue;
     const at = { batchId: batch.batchId, destination, stream };
     const earlier = await hasEarlierUnpinned(dependencies.catalog, at);
@@ -186,17 +209,37 @@ async function waitForEarlier({ dependencies, batch, delivery, profile }: Contex
   }
 }
 
+function byStream(mappings: readonly Mapping[]): Map<string, Mapping> {
+  return new Map(mappings.map((mapping) => [mapping.stream, mapping]));
+}
+
+/**
+ * Streams that have a mapping or get one. Names that are data would be tables without end: events of
+ * those beyond the limit go to review.
+ */
+function roomFor(
+  { profile, dependencies }: Pick<Context, 'profile' | 'dependencies'>,
+  known: ReadonlyMap<string, Mapping>,
+): readonly StreamProfile[] {
+  let room = dependencies.settings.maxStreams - known.size;
+  return profile.filter(({ stream }) => known.has(stream) || (room -= 1) >= 0);
+}
+
+interface StreamToPlan {
+  readonly known: ReadonlyMap<string, Mapping>;
+  readonly profile: StreamProfile;
+  readonly imported: ImportedSchema | null;
+}
+
 async function planStream(
   tx: Transaction,
   context: Context,
-  profile: StreamProfile,
-  imported: ImportedSchema | null,
+  { known, profile, imported }: StreamToPlan,
 ): Promise<Mapping> {
   const { batch, delivery, destination } = context;
   const { source } = batch;
-  const others = await currentMappings(tx, { source, destination: delivery.destination });
-  const current = others.find(({ stream }) => stream === profile.stream) ?? null;
-  const taken = new Set(others.map(({ table }) => table.name));
+  const current = known.get(profile.stream) ?? null;
+  const taken = new Set([...known.values()].map(({ table }) => table.name));
   const plan = planMapping({
     source,
     stream: profile.stream,

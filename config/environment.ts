@@ -20,6 +20,8 @@ export interface Environment {
   /** Worker threads for parsing and mapping. */
   readonly threads: number;
   readonly maxBatchBytes: number;
+  /** Of one source in one destination: each is a table. */
+  readonly maxStreams: number;
   /** Planning stops when less is free where batches are staged. */
   readonly minFreeBytes: number;
   readonly keepExtractsMs: number;
@@ -49,6 +51,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     patience: number('MILLRACE_PATIENCE', 1, 0.01),
     threads: number('MILLRACE_THREADS', Math.min(4, availableParallelism()), 1),
     maxBatchBytes: number('MILLRACE_MAX_BATCH_BYTES', 64 * MiB, 1024),
+    maxStreams: number('MILLRACE_MAX_STREAMS', 500, 1),
     minFreeBytes: number('MILLRACE_MIN_FREE_BYTES', 1024 * MiB, 0),
     keepExtractsMs: number('MILLRACE_KEEP_EXTRACTS_MS', 7 * dayMs, 0),
     maintainEveryMs: number('MILLRACE_MAINTAIN_EVERY_MS', 60_000, 500),

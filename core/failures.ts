@@ -56,7 +56,8 @@ export const dataFailures = {
   },
   'unmapped-stream': {
     action: 'review',
-    advice: 'Give the event a type, or allow the new stream; retry.',
+    advice:
+      'Give the event a type; where names of streams are data, one that is none, or raise MILLRACE_MAX_STREAMS; retry.',
   },
   'destination-rejected': {
     action: 'review',

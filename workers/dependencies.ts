@@ -54,7 +54,8 @@ export function createDependencies(from: DependencySources): ActivityDependencie
 }
 
 function toSettings(environment: Environment, installation: string) {
-  const { stagingDir, awayAfterMs, maxBatchBytes, minFreeBytes, keepExtractsMs } = environment;
+  const { stagingDir, awayAfterMs, maxBatchBytes, maxStreams } = environment;
+  const { minFreeBytes, keepExtractsMs } = environment;
   return {
     installation,
     stagingRoot: stagingDir,
@@ -62,6 +63,7 @@ function toSettings(environment: Environment, installation: string) {
     fenceTimeoutMs: 60_000 * environment.patience,
     maxBatchBytes,
     maxBatchRecords: 200_000,
+    maxStreams,
     minFreeBytes,
     keepExtractsMs,
     stagingCapBytes: 20 * GiB,

@@ -27,6 +27,8 @@ export interface TaskTarget {
   readonly mappings: readonly Mapping[];
   /** Stage the ids and hashes of all events: the source may send one twice. */
   readonly eventIds: boolean;
+  /** See `MapTarget`: what is mapped now stays so. */
+  readonly parksUnmapped?: boolean;
 }
 
 /** One pass over the records of a batch. Plain data: it crosses to a worker thread. */

@@ -105,5 +105,6 @@ class BlockPass {
 async function mapTarget(batchId: string, target: TaskTarget): Promise<MapTarget> {
   const { encoding } = await destinationModule(target.destinationType);
   const mappings = new Map(target.mappings.map((mapping) => [mapping.stream, mapping]));
-  return { destination: target.destination, batchId, mappings, encoding };
+  const { destination, parksUnmapped = false } = target;
+  return { destination, batchId, mappings, encoding, parksUnmapped };
 }

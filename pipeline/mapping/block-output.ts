@@ -5,9 +5,11 @@ import type { RecordLimits } from '../../core/records.ts';
 export interface MapTarget {
   readonly destination: string;
   readonly batchId: string;
-  /** By stream. A stream without mapping makes no rows; its events count as unmapped. */
+  /** By stream. A stream without mapping makes no rows. */
   readonly mappings: ReadonlyMap<string, Mapping>;
   readonly encoding: RowEncoding;
+  /** Events of streams without mapping fail (`unmapped-stream`); else they are only counted. */
+  readonly parksUnmapped?: boolean;
   /** Fields without a column are passed over: only what the mappings name is wanted. */
   readonly partial?: true;
 }

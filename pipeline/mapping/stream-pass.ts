@@ -112,6 +112,7 @@ class TargetPass {
   readonly #destination: string;
   readonly #writer: RowWriter | null;
   readonly #merges: boolean;
+  readonly #parksUnmapped: boolean;
   #ordinals = new Uint32Array(0);
   #rows = 0;
   #failures: IndexedFailure[] = [];
@@ -121,6 +122,7 @@ class TargetPass {
     const mapping = target.mappings.get(stream);
     this.#destination = target.destination;
     this.#merges = mapping?.merge !== undefined;
+    this.#parksUnmapped = target.parksUnmapped ?? false;
     this.#writer = mapping ? new RowWriter(mapping, tree, target) : null;
   }
 
@@ -139,6 +141,7 @@ class TargetPass {
   ): void {
     if (!this.#writer) {
       this.#unmappedEvents += 1;
+      if (this.#parksUnmapped) this.#failures.push({ index, ordinal, child: 0, ...unmapped });
       return;
     }
     const eventId = eventIdOf(block, index);
@@ -168,3 +171,9 @@ class TargetPass {
     this.#failures.push({ index, ordinal, child: 0, stage: 'map', ...failure });
   }
 }
+
+const unmapped = {
+  stage: 'map',
+  kind: 'unmapped-stream',
+  message: 'the source has as many streams as it may have, and this would be another one',
+} as const;

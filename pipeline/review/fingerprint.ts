@@ -15,6 +15,8 @@ export interface FailurePlace {
 }
 
 export interface Fingerprint {
+  /** Of the group; `*`: of many streams. */
+  readonly stream: string;
   readonly version: number;
   /** 64 hex digits. */
   readonly fingerprint: string;
@@ -29,13 +31,15 @@ const dataSegment =
   /(^|\.)(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\d{3,}|[0-9a-f]{16,})(?=\.|$)/gi;
 
 export function fingerprintOf(place: FailurePlace): Fingerprint {
-  const { stage, kind, source, stream, destination, expected, observed, sqlState } = place;
+  const { stage, kind, source, destination, expected, observed, sqlState } = place;
+  // Streams without end would be groups without end.
+  const stream = kind === 'unmapped-stream' && stage === 'map' ? '*' : place.stream;
   const field = place.field?.replaceAll(dataSegment, '$1*') ?? null;
   const parts = [version, stage, kind, source, stream, destination, field, expected, observed];
   const fingerprint = createHash('sha256')
     .update(JSON.stringify([...parts, sqlState]))
     .digest('hex');
-  return { version, fingerprint, title: titleOf({ ...place, field }) };
+  return { version, fingerprint, stream, title: titleOf({ ...place, field }) };
 }
 
 function titleOf({ kind, field, expected, observed, sqlState }: FailurePlace): string {

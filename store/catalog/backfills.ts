@@ -157,7 +157,7 @@ async function refuseUnknownStream(tx: Transaction, { source, stream }: Backfill
   const { rows } = await tx.query<{ stream: string }>(
     `SELECT stream FROM millrace.mappings WHERE source = $1
      UNION SELECT stream FROM millrace.batches WHERE source = $1 AND stream IS NOT NULL
-     UNION SELECT stream FROM millrace.failure_groups WHERE source = $1 ORDER BY stream`,
+     UNION SELECT stream FROM millrace.failure_groups WHERE source = $1 AND stream <> '*' ORDER BY stream`,
     [source],
   );
   const known = rows.map((row) => row.stream);

@@ -17,6 +17,8 @@ export type GroupOf = (place: GroupPlace) => {
   readonly fingerprint: string;
   readonly version: number;
   readonly title: string;
+  /** Of the group. */
+  readonly stream: string;
 };
 
 export interface GroupChange {
@@ -54,13 +56,13 @@ export async function placeInGroups<Place extends GroupPlace>(
 }
 
 function toGroup(place: GroupPlace, groupOf: GroupOf) {
-  const { fingerprint, version, title } = groupOf(place);
+  const { fingerprint, version, title, stream } = groupOf(place);
   return {
     groupId: fingerprint.slice(0, groupIdLength),
     fingerprint,
     version,
     title,
-    shown: place,
+    shown: { ...place, stream },
   };
 }
 

@@ -129,7 +129,7 @@ async function planRestream(
   const ids = cuts.map((cut) => input.batchIdOf(cut));
   await tx.query(
     `INSERT INTO millrace.batches (batch_id, run, source, lane, stream, from_position, to_position)
-     SELECT batch_id, 'restream/' || $1, $2, 'restream', $3, from_position, to_position
+     SELECT batch_id, 'restream/' || $1, $2, 'restream', nullif($3, '*'), from_position, to_position
        FROM unnest($4::text[], $5::text[], $6::text[]) AS cut (batch_id, from_position, to_position)`,
     [restreamId, source, stream, ids, cuts.map(({ from }) => from), cuts.map(({ to }) => to)],
   );

@@ -84,6 +84,15 @@ describe('the fingerprint of a failure', () => {
     expect(of({ field: 'scores.x1' })).not.toBe(of({ field: 'scores.x2' }));
   });
 
+  test('is one for all streams that are too many', () => {
+    const many = (stream: string, stage = 'map') =>
+      fingerprintOf({ ...failure, kind: 'unmapped-stream', stage, stream });
+    expect(many('a')).toEqual(many('b'));
+    expect(many('a').stream).toBe('*');
+    expect(many('a', 'parse').fingerprint).not.toBe(many('b', 'parse').fingerprint);
+    expect(many('a', 'parse').stream).toBe('a');
+  });
+
   test('has a title for people, of any length of name', () => {
     expect(fingerprintOf(failure).title).toBe('a.b: text where int64 is expected (type-mismatch)');
     expect(fingerprintOf({ ...failure, field: 'x'.repeat(1e6) }).title.length).toBeLessThan(300);

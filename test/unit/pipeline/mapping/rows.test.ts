@@ -297,3 +297,42 @@ test('a record over the limit is parked whole, whatever it holds', () => {
   const { failures } = map([`"${'x'.repeat(10_001)}"`, '{"a":1}'], mappingOf({ a: 'int64' }));
   expect(failures).toMatchObject([{ kind: 'too-large', ordinal: 0, stage: 'parse' }]);
 });
+
+describe('events of a stream without a mapping', () => {
+  const process = (options: { readonly parksUnmapped?: true }) => {
+    const encoding = copyTextEncoding;
+    const target = { destination: 'w', batchId: 'b', mappings: new Map(), encoding, ...options };
+    const processor = createBlockProcessor({ profile: false, targets: [target], limits });
+    return processor.process(blockOf(['{"a": 1}', '{', '{"a": 2}']), 5).targets[0];
+  };
+
+  test('are counted, so that their batch is mapped again', () => {
+    expect(process({})).toMatchObject({ parts: [], failures: [], unmappedEvents: 2 });
+  });
+
+  test('are parked where what is mapped now stays so', () => {
+    const { parts, failures } = process({ parksUnmapped: true }) ?? {};
+    expect(parts).toEqual([]);
+    expect(failures).toMatchObject([
+      { ordinal: 5, stage: 'map', kind: 'unmapped-stream' },
+      { ordinal: 7, stage: 'map', kind: 'unmapped-stream' },
+    ]);
+  });
+});
+
+describe('rows of a part of the fields', () => {
+  const process = (records: readonly string[]) => {
+    const mappings = new Map([['t', mappingOf({ id: 'int64', at: 'text' })]]);
+    const target = { destination: 'w', batchId: 'b', mappings, encoding: copyTextEncoding };
+    const options = { profile: false, targets: [{ ...target, partial: true as const }], limits };
+    return createBlockProcessor(options).process(blockOf(records), 0).targets[0];
+  };
+
+  test('have no eye for others, whatever these hold', () => {
+    const found = process(['{"id": 1, "at": "x", "n": "bad", "of": {"any": []}}', '{"id": "no"}']);
+    expect(found?.parts.map(({ bytes }) => decodeCopy(bytes))).toEqual([
+      [['id\t0', 'b', '1', 'x']],
+    ]);
+    expect(found?.failures).toMatchObject([{ ordinal: 1, field: 'id', kind: 'type-mismatch' }]);
+  });
+});
