@@ -277,6 +277,12 @@ export interface Destination extends AsyncDisposable {
   /** Forgets event ids that were taken so long ago. Answers how many. */
   forgetIds(olderThanMs: number, signal: AbortSignal): Promise<number>;
 
+  /**
+   * Gives back the ids of events that a loaded batch did not load: nothing knows of them any more, so
+   * when they are sent again they come for the first time.
+   */
+  forgetFailed(batchId: string, signal: AbortSignal): Promise<void>;
+
   readLedger(batchIds: readonly string[], signal: AbortSignal): Promise<readonly LedgerRow[]>;
 
   /** Answered by an index, one look for each lane: it is asked before every plan and load. */

@@ -124,6 +124,18 @@ export class MemoryDestination implements Destination {
     return old.length;
   }
 
+  async forgetFailed(batchId: string, _signal: AbortSignal): Promise<void> {
+    const { warehouse, installation, name } = this.#options;
+    const { eventIds, idConflicts } = warehouse;
+    const row = warehouse.ledgerOf(installation, name).find((entry) => entry.batchId === batchId);
+    const loaded = warehouse.eventIdsIn(Object.keys(row?.tables ?? {}));
+    for (const [key, by] of idConflicts) if (by.batchId === batchId) idConflicts.delete(key);
+    for (const [key, by] of eventIds) {
+      const [, id] = JSON.parse(key) as [source: string, id: string];
+      if (by.batchId === batchId && !loaded.has(id)) eventIds.delete(key);
+    }
+  }
+
   async readLedger(
     batchIds: readonly string[],
     _signal: AbortSignal,

@@ -56,6 +56,12 @@ export class MemoryWarehouse {
     return this.#tables.get(tableKey(name));
   }
 
+  /** Ids of the events that have rows in these tables. */
+  eventIdsIn(keys: readonly string[]): ReadonlySet<string> {
+    const rows = keys.flatMap((key) => this.#tables.get(key)?.rows ?? []);
+    return new Set(rows.map((row) => row.get('_event_id') ?? ''));
+  }
+
   createTable(name: TableName): MemoryTable {
     const table: MemoryTable = { columns: [], keyed: false, rows: [] };
     this.#tables.set(tableKey(name), table);

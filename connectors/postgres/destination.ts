@@ -19,6 +19,7 @@ import type { LedgerKey } from './ledger-key.ts';
 import { adoptLedger, pageLedger, surveyLedger } from './ledger-survey.ts';
 import { PostgresLoad } from './load-transaction.ts';
 import { applyMapping, committedChanges, describeTable, previewMapping } from './schema.ts';
+import { forgetFailed } from './take-back.ts';
 
 const maxConnections = 12;
 
@@ -101,6 +102,14 @@ export class PostgresDestination implements Destination {
 
   async forgetIds(olderThanMs: number, signal: AbortSignal): Promise<number> {
     return this.#connections.run(signal, (client) => forgetIds(client, olderThanMs));
+  }
+
+  async forgetFailed(batchId: string, signal: AbortSignal): Promise<void> {
+    await this.#connections.run(signal, async (client) => {
+      await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+      await forgetFailed(client, this.#ledger, batchId);
+      await client.query('COMMIT');
+    });
   }
 
   async readLedger(

@@ -13,6 +13,7 @@ import { readApplied, requireBlock, type ServerContext } from '../context.ts';
 import { openDestination, openSource } from '../open-connectors.ts';
 import { askForSyncs } from '../request-syncs.ts';
 import { compareLedger, type LedgerFinding, type OpenLedger } from './compare-ledgers.ts';
+import { forgetLost } from './forget-lost.ts';
 import { adoptOthers, mendOne, sortUnknown, type MendContext } from './mend-source.ts';
 
 export interface RecoveryOrder {
@@ -225,6 +226,7 @@ class SourceRecovery {
       counts.reopenedEvents += reopened.failedEvents;
     }
     counts.lostFailedEvents += await this.#closeUnfinished(tx, findings);
+    if (!this.#order.dryRun) await forgetLost(context);
     await this.#conclude(tx, { counts, conflicts });
     const unseen = lanes.map(({ lane }) => lane).filter((lane) => !observed.has(lane));
     return { counts, conflicts, unseenLanes: unseen };

@@ -119,6 +119,31 @@ export function testStanding(name: string, setUp: () => Promise<DestinationFixtu
     });
   });
 
+  describe(`${name} as a destination, told that failed events are lost`, () => {
+    test('takes those for new that a batch did not load, and no others', async () => {
+      await using fixture = await setUp();
+      await using destination = await prepared(fixture);
+      await loadBatch(destination, sentBatch(fixture, 1, [{ id: 1, content: 'x' }]), callbacks);
+      const lost = [
+        { id: 1, content: 'y' }, // in conflict
+        { id: 2, content: 'x', day: noSuchDay }, // refused
+        { id: 3, content: 'x' },
+      ];
+      const second = sentBatch(fixture, 2, lost);
+      const row = await loadBatch(destination, second, callbacks);
+      expect(row).toMatchObject({ rowsLoaded: 1, rowsFailed: 2 });
+      const before = await loadBatch(destination, sentBatch(fixture, 3, lost), callbacks);
+      expect(before).toMatchObject({ rowsLoaded: 0, rowsDuplicate: 3, rowsFailed: 0 });
+      await destination.forgetFailed(second.request.claim.batchId, signal);
+      await destination.forgetFailed(second.request.claim.batchId, signal);
+      const again = sentBatch(fixture, 4, [...lost, { id: 1, content: 'x' }]);
+      const heard = await listen((to) => loadBatch(destination, again, to));
+      expect(heard.refused).toEqual([0, 1]);
+      const [last] = await destination.readLedger([again.request.claim.batchId], signal);
+      expect(last).toMatchObject({ rowsLoaded: 0, rowsDuplicate: 2, rowsFailed: 2 });
+    });
+  });
+
   describe(`${name} as a destination, rehearsing a load`, () => {
     test('says again which events failed and which came before, and changes nothing', async () => {
       await using fixture = await setUp();
@@ -162,6 +187,21 @@ export function testStanding(name: string, setUp: () => Promise<DestinationFixtu
       expect(await listen((to) => rehearseBatch(destination, batch, to))).toEqual(heard);
     });
   });
+}
+
+/** Events of a source that may send one twice: order `n` with its content. */
+function sentBatch(
+  { encoding }: DestinationFixture,
+  n: number,
+  events: readonly (Order & { readonly content: string })[],
+): BatchToLoad {
+  const batch = batchOf(encoding, {
+    batchId: `app/intake/${n}`,
+    tables: [[orders, events]],
+    ids: events.map(({ id, content }, at) => [`order/${id}`, content, at]),
+  });
+  const ordinals = Uint32Array.from(events, (_, at) => at);
+  return { ...batch, parts: batch.parts.map((part) => ({ ...part, ordinals })) };
 }
 
 interface Again {
