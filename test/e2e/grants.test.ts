@@ -51,7 +51,7 @@ test('a role that is not there stops new tables alone, until it is made', async 
   expect(await queryAt(own.href, 'SELECT n::int FROM data.second')).toEqual([{ n: 1 }]);
   await expect(queryAt(own.href, 'SELECT n FROM data.first')).rejects.toThrow(/permission denied/);
   const audit = await instance.catalog<{ statement: string }>(
-    `SELECT statement FROM millrace.ddl_log WHERE table_name = 'second'`,
+    `SELECT statement FROM millrace.ddl_log WHERE stream = 'second'`,
   );
   expect(audit.map(({ statement }) => statement)).toContain(
     'GRANT SELECT ON TABLE "data"."second" TO "analyst"',
