@@ -3,6 +3,7 @@ import { takeBackup } from '../support/backups.ts';
 import { queryAt } from '../support/postgres-server.ts';
 import { startTables, type TablesInstance } from '../support/tables-instance.ts';
 import { until } from '../support/until.ts';
+import { variants } from '../support/variants.ts';
 
 /** Rows that are in the source and not in the table: the mapping refuses them by now. */
 const gone = 30;
@@ -69,7 +70,8 @@ describe('a backfill after the type of a column was changed at its source', () =
     },
   );
 
-  test.each(['before-commit', 'commit-unread', 'before-settle', 'settle-middle'] as const)(
+  const points = ['before-commit', 'commit-unread', 'before-settle', 'settle-middle'] as const;
+  test.each(variants(points, ['before-settle']))(
     'does so too when the worker dies at %s',
     async (point) => {
       await shop.arm(point);
