@@ -3,6 +3,7 @@ import type { Destination, LedgerRow } from '../core/destination.ts';
 import { isPipelineError, must, PipelineError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoints.ts';
 import type { EventFailure, FailedEvent } from '../core/failed-events.ts';
+import type { Mapping } from '../core/mapping.ts';
 import type {
   BatchToLoad,
   LoadCallbacks,
@@ -181,11 +182,10 @@ async function openBatch(context: LoadContext): Promise<OpenBatch> {
   return {
     loadAttempt,
     batch: {
-      request: toRequest(
-        context,
-        parts.map(({ rows }) => rows.mapping),
-        { loadAttempt, extractSha256: context.manifest.sha256 },
-      ),
+      request: toRequest(context, await touchedTables(context, parts), {
+        loadAttempt,
+        extractSha256: context.manifest.sha256,
+      }),
       parts,
       failuresBefore: await readFailedPlaces(staging, files),
       eventIds,
@@ -203,16 +203,30 @@ async function openBatch(context: LoadContext): Promise<OpenBatch> {
   };
 }
 
+/** Where events come again those too of which all events fail: they are asked for them. */
+async function touchedTables(
+  context: LoadContext,
+  parts: readonly LoadPart[],
+): Promise<readonly Mapping[]> {
+  if (context.batch.run !== 'live') return pinnedMappings(context);
+  return parts.map(({ rows }) => rows.mapping);
+}
+
+async function pinnedMappings(context: LoadContext): Promise<readonly Mapping[]> {
+  const streams = Object.keys(context.pins);
+  const pinned = await Promise.all(streams.map((stream) => readPinned(context, stream)));
+  return pinned.map(({ mapping }) => mapping);
+}
+
 /** What the tables would know events by that come again and fail. */
 async function mark(
   context: LoadContext,
   ordinals: ReadonlySet<number>,
 ): Promise<readonly MarkedEvents[]> {
-  const { dependencies, batch, input, manifest, pins } = context;
+  const { dependencies, batch, input, manifest } = context;
   const type = await dependencies.destinations.typeOf(input.destination);
   const { encoding } = await destinationModule(type);
-  const pinned = await Promise.all(Object.keys(pins).map((name) => readPinned(context, name)));
-  const mappings = pinned.map(({ mapping }) => mapping);
+  const mappings = await pinnedMappings(context);
   const extract = openExtract(dependencies, batch, manifest);
   return markEvents(extract, ordinals, { batchId: batch.batchId, mappings, encoding });
 }
