@@ -1,6 +1,10 @@
-import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureDatabase } from '../../local/postgres-databases.ts';
+import {
+  allFailpoints,
+  quietFailpoints,
+  type FailpointMarkers,
+} from '../support/failpoint-markers.ts';
 import { startInstance, type TestInstance } from '../support/instance.ts';
 import { queryAt } from '../support/postgres-server.ts';
 import { until } from '../support/until.ts';
@@ -33,11 +37,14 @@ const added = [
 
 let instance: TestInstance;
 let url: string;
+let failpoints: FailpointMarkers;
 
 beforeAll(async () => {
   instance = await startInstance({
     config: 'destinations: { warehouse: { type: postgres }, second: { type: postgres } }\n',
+    environment: allFailpoints('stop'),
   });
+  failpoints = await quietFailpoints(instance.urls.home);
   const base = new URL(instance.urls.catalogUrl);
   base.pathname = '';
   url = await ensureDatabase(base.toString().replace(/\/$/, ''), 'shop');
@@ -86,21 +93,14 @@ test('columns that a followed table gets later have the types that the source de
 
 test('a table that is dropped once it was read and before it has a mapping says so, and stops nothing else', async () => {
   await queryAt(url, 'INSERT INTO late VALUES (1, 5)');
-  await allowConnections(false);
+  await failpoints.arm('manifest-stored');
   const sync = instance.cli('sync');
-  await until('the rows to be read', async () => {
-    const read = await instance.catalog(
-      `SELECT FROM millrace.batches WHERE stream = 'late' AND state = 'extracted'`,
-    );
-    return read.length > 0;
-  });
+  await until('the rows to be read', async () => failpoints.hasFired('manifest-stored'));
   await queryAt(url, 'DROP TABLE late; INSERT INTO other VALUES (1)');
-  await allowConnections(true);
+  process.kill(await instance.pidOf('worker'), 'SIGCONT');
   await sync;
-  const said = await until('the stop', async () => {
-    const { code, stderr } = await instance.cli('sync');
-    return code === 1 && stderr.includes('no table was made for late yet') && stderr;
-  });
+  const { code, stderr: said } = await instance.cli('sync');
+  expect(code).toBe(1);
   expect(said).toMatch(
     /table public\.late is not there.*bring it back and run sync, or give these rows up/,
   );
@@ -123,21 +123,3 @@ test('a table that is dropped once it was read and before it has a mapping says 
     expect(amount).toEqual({ name: 'amount', type: 'numeric' });
   }
 }, 240_000);
-
-async function allowConnections(allow: boolean): Promise<void> {
-  const server = new URL(instance.urls.catalogUrl);
-  server.pathname = '/postgres';
-  for (const destination of ['warehouse', 'second']) {
-    const name = new URL(instance.urls.destinations[destination] ?? '').pathname.slice(1);
-    await queryAt(
-      server.href,
-      `ALTER DATABASE ${pg.escapeIdentifier(name)} ALLOW_CONNECTIONS ${String(allow)}`,
-    );
-    if (allow) continue;
-    await queryAt(
-      server.href,
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`,
-      [name],
-    );
-  }
-}
