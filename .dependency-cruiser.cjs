@@ -141,6 +141,13 @@ module.exports = {
       to: { path: '^(test|bench|scripts)/' },
     },
     {
+      name: 'the-oracle-is-on-its-own',
+      comment: 'what judges the product shares no code with it',
+      severity: 'error',
+      from: { path: '^test/prove/oracle/' },
+      to: { path: ownFolders, pathNot: ['^test/prove/oracle/'] },
+    },
+    {
       name: 'resolvable',
       comment: 'the imported file or package does not exist',
       severity: 'error',

@@ -21,7 +21,7 @@ const heavy = {
     ...heavyTests,
     include: [
       ...heavyTests.include,
-      'test/faults/{backfill,backfill-types,failpoints,first-received,races,replace,typed-road}.test.ts',
+      'test/faults/{backfill,backfill-types,failpoints,first-received,races,replace,sabotage,typed-road}.test.ts',
     ],
     env: { ALL_VARIANTS: '1' },
   },

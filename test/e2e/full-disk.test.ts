@@ -1,7 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { runCli, withoutOurs } from '../support/instance.ts';
-import { fillDuringLoad, mountSmallDisk } from '../support/small-disk.ts';
+import { mountSmallDisk } from '../support/mount-disk.ts';
+import { fillDuringLoad } from '../support/small-disk.ts';
 
 const isRoot = process.getuid?.() === 0;
 const MiB = 2 ** 20;

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
@@ -12,6 +12,8 @@ import { choosePostgresPlace } from '../../local/postgres-place.ts';
 /** A PostgreSQL of its own, without the rest of an instance. */
 export interface PostgresServer extends AsyncDisposable {
   readonly majorVersion: number;
+  /** Of its first process; it is started again when it ends. */
+  pid(): Promise<number>;
   /** Makes a database; answers its url. */
   createDatabase(name: string): Promise<string>;
   /** Runs statements that only a superuser may. */
@@ -52,6 +54,10 @@ export async function startPostgres(
   }
   return {
     majorVersion: place.majorVersion,
+    async pid() {
+      const text = await readFile(join(place.data, 'postmaster.pid'), 'utf8');
+      return Number(text.split('\n')[0]);
+    },
     createDatabase: (name) => ensureDatabase(embedded.baseUrl, name),
     async asSuperuser(sql) {
       const url = new URL(`${embedded.baseUrl}/postgres`);

@@ -1,40 +1,8 @@
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { spawnCli, startInstance } from './instance.ts';
+import { mountSmallDisk } from './mount-disk.ts';
 import { until } from './until.ts';
-
-const run = promisify(execFile);
-
-export interface SmallDisk extends AsyncDisposable {
-  readonly home: string;
-  /** Writes a file until so many bytes are left. */
-  fill(leftBytes: number): Promise<void>;
-  free(): Promise<void>;
-}
-
-/** A file system of its own for a home. */
-export async function mountSmallDisk(size: string): Promise<SmallDisk> {
-  const folder = await mkdtemp(join(tmpdir(), 'millrace-disk-'));
-  await run('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder]);
-  const filler = join(folder, 'filler');
-  return {
-    home: join(folder, 'home'),
-    async fill(leftBytes) {
-      const { bavail, bsize } = await statfs(folder);
-      await writeFile(filler, Buffer.alloc(Math.max(0, bavail * bsize - leftBytes)));
-    },
-    free: () => rm(filler, { force: true }),
-    async [Symbol.asyncDispose]() {
-      await run('umount', [folder]);
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-}
 
 const config = `
 destinations: { warehouse: { type: postgres } }

@@ -38,14 +38,15 @@ export interface FaultProxyOptions {
   readonly random?: () => number;
 }
 
+/** @param targetPort looked up for each connection where it is a function */
 export async function startFaultProxy(
-  targetPort: number,
+  targetPort: number | (() => number),
   { host = '127.0.0.1', ownPort = 0, random = Math.random }: FaultProxyOptions = {},
 ): Promise<FaultProxy> {
-  const proxy = new RunningProxy(
-    () => connect({ port: targetPort, host, allowHalfOpen: true }),
-    random,
-  );
+  const proxy = new RunningProxy(() => {
+    const port = typeof targetPort === 'number' ? targetPort : targetPort();
+    return connect({ port, host, allowHalfOpen: true });
+  }, random);
   await proxy.listen(ownPort);
   return proxy;
 }

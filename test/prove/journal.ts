@@ -1,0 +1,32 @@
+import { createWriteStream } from 'node:fs';
+import { once } from 'node:events';
+import type { JournalEntry, Outcome, SentEntry } from './oracle/journal.ts';
+
+/** Notes what is sent and what is answered, for the oracle. */
+export interface JournalWriter {
+  /** Before it is sent; answers the number of the request. */
+  sent(entry: Omit<SentEntry, 'type' | 'request'>): number;
+  answered(request: number, outcome: Outcome): void;
+  head(source: string, lane: string, head: string): void;
+  /** Resolves when the file holds everything. */
+  end(): Promise<void>;
+}
+
+export function openJournal(file: string): JournalWriter {
+  const stream = createWriteStream(file);
+  const write = (entry: JournalEntry) => void stream.write(`${JSON.stringify(entry)}\n`);
+  let requests = 0;
+  return {
+    sent(entry) {
+      requests += 1;
+      write({ type: 'sent', request: requests, ...entry });
+      return requests;
+    },
+    answered: (request, outcome) => write({ type: 'answered', request, outcome }),
+    head: (source, lane, head) => write({ type: 'head', source, lane, head }),
+    async end() {
+      stream.end();
+      await once(stream, 'finish');
+    },
+  };
+}

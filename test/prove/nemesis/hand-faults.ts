@@ -1,0 +1,156 @@
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startAttempts } from '../../support/attempts.ts';
+import { holdLedger } from '../../support/held-ledger.ts';
+import type { TestInstance } from '../../support/instance.ts';
+import { connectTemporal } from '../../support/temporal-hand.ts';
+import { armFailpoint } from '../../support/failpoints.ts';
+import { until } from '../../support/until.ts';
+import { createOperator } from '../operator.ts';
+import type { Fault } from './fault.ts';
+
+const backfilled = [
+  ['shop', 'clicks'],
+  ['shop', 'orders'],
+  ['app', 'app'],
+  ['store', 'visits'],
+  ['store', 'items'],
+  ['depot', 'parts'],
+] as const;
+
+/** What people do by hand, on purpose or not. */
+export const handFaults: readonly Fault[] = [
+  terminated('syncSource'),
+  terminated('processBatch'),
+  terminated('maintain'),
+  {
+    name: 'the same batch worked on twice',
+    async strike({ instance }) {
+      await using attempts = await startAttempts(instance);
+      let times = 0;
+      for (const batchId of await openBatches(instance)) {
+        await attempts.run(`batch ${batchId}`);
+        times += 1;
+      }
+      return times;
+    },
+  },
+  {
+    name: 'staged files damaged',
+    strike: ({ instance, random }) =>
+      meddle(instance, async (file) => {
+        const bytes = await readFile(file);
+        const at = random.below(bytes.length);
+        bytes[at] = (bytes[at] ?? 0) ^ 0x10;
+        await writeFile(file, bytes);
+      }),
+  },
+  {
+    name: 'staged files truncated',
+    strike: ({ instance, random }) =>
+      meddle(instance, async (file) => {
+        const bytes = await readFile(file);
+        await writeFile(file, bytes.subarray(0, random.below(bytes.length)));
+      }),
+  },
+  { name: 'staged files gone', strike: ({ instance }) => meddle(instance, (file) => rm(file)) },
+  {
+    name: 'backfill meanwhile',
+    async strike({ instance, random }) {
+      const [pipeline, stream] = random.pick(backfilled);
+      await instance.json(['backfill', pipeline, '--stream', stream, '--no-wait']);
+      return 1;
+    },
+  },
+  {
+    name: 'backfill and retry of the same events at once',
+    needs: 'retry',
+    async strike({ instance, network }) {
+      const point = await armFailpoint(instance.urls.home, 'before-commit=delay:4s*12');
+      try {
+        for (const stream of ['clicks', 'orders']) {
+          await instance.json(['backfill', 'shop', '--stream', stream, '--no-wait']);
+        }
+        await createOperator(instance, network).retryRefused();
+        await sleep(8_000);
+        return 1;
+      } finally {
+        await point.disarm();
+      }
+    },
+  },
+  { name: 'nothing but poison', needs: 'poison', strike: async () => sleep(500, 1) },
+  {
+    name: 'pause and resume',
+    async strike({ instance, random }) {
+      const pipeline = random.pick(['app', 'shop', 'store', 'depot']);
+      await instance.json(['pause', pipeline]);
+      await instance.json(['resume', pipeline]);
+      return 1;
+    },
+  },
+];
+
+function terminated(type: string): Fault {
+  return {
+    name: `${type} terminated by hand`,
+    async strike({ instance }) {
+      await using hand = await connectTemporal(instance);
+      const running = await until(`a ${type} to terminate`, async () => {
+        const found = await hand.running(type);
+        return found.length > 0 && found;
+      }).catch(() => []);
+      for (const { workflowId } of running) {
+        await hand.client.workflow
+          .getHandle(workflowId)
+          .terminate('by hand')
+          .catch(() => undefined); // it ended by itself
+      }
+      return running.length;
+    },
+  };
+}
+
+async function openBatches(instance: TestInstance): Promise<readonly string[]> {
+  const rows = await instance.catalog<{ batch_id: string }>(
+    `SELECT batch_id FROM millrace.batches WHERE state <> 'settled' AND run = 'live'
+      ORDER BY plan_order LIMIT 3`,
+  );
+  return rows.map(({ batch_id }) => batch_id);
+}
+
+/** Changes what is staged of a few batches that wait with their loads. */
+async function meddle(
+  instance: TestInstance,
+  damage: (file: string) => Promise<void>,
+): Promise<number> {
+  const held = await holdLedger(instance.urls.destinations['warehouse'] ?? '');
+  try {
+    const waits = async () => (await held.waiting()) > 0;
+    if (!(await until('a load to wait', waits, 20_000).catch(() => false))) return 0;
+    const keys = await instance.catalog<{ key: string }>(
+      `SELECT DISTINCT staging_key AS key FROM millrace.extracts JOIN millrace.batches USING (batch_id)
+        WHERE state <> 'settled' AND source = 'shop'`,
+    );
+    let times = 0;
+    for (const { key } of keys) {
+      for (const file of await filesUnder(join(instance.urls.home, 'staging', key))) {
+        await damage(file).then(
+          () => (times += 1),
+          () => undefined, // it went meanwhile, with its attempt
+        );
+      }
+    }
+    return times;
+  } finally {
+    await held.letGo();
+  }
+}
+
+async function filesUnder(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}

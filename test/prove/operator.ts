@@ -1,0 +1,56 @@
+import { createApi } from '../../cli/api.ts';
+import { readInstance } from '../../local/instance.ts';
+import type { TestInstance } from '../support/instance.ts';
+import { queryAt } from '../support/postgres-server.ts';
+import { until } from '../support/until.ts';
+import type { Network } from './network.ts';
+
+/** A person who keeps large amounts out of some tables, lets them in again, and retries what failed. */
+export interface Operator {
+  keepLargeOut(): Promise<void>;
+  letLargeIn(): Promise<void>;
+  /** Retries every group that the warehouse refused; does not wait for the end. */
+  retryRefused(): Promise<number>;
+}
+
+const tables = {
+  archive: ['app.app', 'app.visits', 'shop.orders', 'shop.clicks', 'depot.parts'],
+  warehouse: ['store.visits', 'store.items'],
+} as const;
+
+export function createOperator(instance: TestInstance, network: Network): Operator {
+  const urls = {
+    archive: () => network.archiveUrl,
+    warehouse: () => instance.urls.destinations['warehouse'] ?? '',
+  };
+  const change = async (statement: (table: string) => string) => {
+    for (const name of ['archive', 'warehouse'] as const) {
+      for (const table of tables[name]) {
+        await until(`${table} to be changed`, async () => {
+          await queryAt(urls[name](), statement(table));
+          return true;
+        });
+      }
+    }
+  };
+  return {
+    keepLargeOut: () =>
+      change(
+        (table) =>
+          `ALTER TABLE ${table} DROP CONSTRAINT IF EXISTS small,
+             ADD CONSTRAINT small CHECK (amount < 980) NOT VALID`,
+      ),
+    letLargeIn: () => change((table) => `ALTER TABLE ${table} DROP CONSTRAINT IF EXISTS small`),
+    async retryRefused() {
+      const groups = await instance.catalog<{ group_id: string }>(
+        `SELECT group_id FROM millrace.failure_groups
+          WHERE kind = 'destination-rejected' AND open_count > 0`,
+      );
+      const info = (await readInstance(instance.urls.home))?.info;
+      if (!info) throw new Error('nothing runs that could be asked');
+      const api = await createApi(info); // a verb of its own for each would take seconds
+      for (const { group_id } of groups) await api.post(`failed/groups/${group_id}/retry`);
+      return groups.length;
+    },
+  };
+}

@@ -1,0 +1,46 @@
+import type { SentBody } from './journal.ts';
+import { StreamCase, type StreamEvidence } from './stream-case.ts';
+import type { Violation } from './violations.ts';
+
+/** Every key has one row: its newest version among those that can load. */
+export function judgeMerge(given: StreamEvidence): readonly Violation[] {
+  const stream = new StreamCase(given);
+  stream.judgeRows();
+  stream.judgeRecords();
+  for (const [key, bodies] of stream.bodiesByKey) {
+    const taken = bodies.filter(({ outcome }) => outcome === 'ok');
+    for (const body of taken) judgeVersion(stream, body);
+    judgeKey(stream, key, taken);
+  }
+  return stream.violations;
+}
+
+function judgeVersion(stream: StreamCase, body: SentBody): void {
+  const { key, content, round } = body;
+  const waits = stream.held(body).length > 0;
+  if (content === null && !waits)
+    stream.reportMissing(key, 'a version that cannot load is nowhere', round);
+  if (content !== null && waits)
+    stream.report('unseen', key, 'a good version waits in failed events', round);
+}
+
+function judgeKey(stream: StreamCase, key: string, taken: readonly SentBody[]): void {
+  const able = taken.filter((body) => body.content !== null && stream.held(body).length === 0);
+  const due = newest(able);
+  if (!due) return;
+  const [row] = stream.rowsByKey.get(key) ?? [];
+  if (!row) return stream.reportMissing(key, 'no row', due.round);
+  const found = stream.bodiesByKey.get(key)?.find(({ content }) => content === row.content);
+  if (found && versionOf(found) < versionOf(due)) stream.reportOlder(key, due.round);
+}
+
+function newest(bodies: readonly SentBody[]): SentBody | undefined {
+  return bodies.reduce<SentBody | undefined>(
+    (best, next) => (best && versionOf(best) >= versionOf(next) ? best : next),
+    undefined,
+  );
+}
+
+function versionOf({ version = '' }: SentBody): string {
+  return version;
+}
