@@ -92,8 +92,8 @@ test('columns that a followed table gets later have the types that the source de
 }, 120_000);
 
 test('a table that is dropped once it was read and before it has a mapping says so, and stops nothing else', async () => {
+  await failpoints.arm('manifest-stored'); // before there is a row that a sync could be reading
   await queryAt(url, 'INSERT INTO late VALUES (1, 5)');
-  await failpoints.arm('manifest-stored');
   const sync = instance.cli('sync');
   await until('the rows to be read', async () => failpoints.hasFired('manifest-stored'));
   await queryAt(url, 'DROP TABLE late; INSERT INTO other VALUES (1)');
