@@ -214,6 +214,7 @@ class Run {
         round,
         random: random.fork('clients'),
         journal: this.#journal,
+        patienceMs: this.#plan.sabotage ? 3_000 : 180_000, // what is broken may take in nothing more
         target: () => ({ url: this.#instance.urls.console ?? console, token: tokens['app'] ?? '' }),
       }),
       this.#files.write({ ...shared, count: inFiles, random: random.fork('files') }),

@@ -14,6 +14,8 @@ export interface AppRound {
   readonly round: number;
   readonly random: Random;
   readonly journal: JournalWriter;
+  /** How long a client goes on that does not give up. */
+  readonly patienceMs: number;
   /** Asked for each time: ports may change. */
   readonly target: () => AppTarget;
 }
@@ -21,8 +23,6 @@ export interface AppRound {
 const perRequest = 100;
 const clients = 4;
 const pauseMs = 100;
-/** For a client that does not give up. */
-const patienceMs = 180_000;
 const shares = { again: 0.06, hasty: 0.06, careless: 0.04 };
 
 /**
@@ -62,7 +62,7 @@ async function sendRequest(events: readonly AppEvent[], given: AppRound): Promis
 }
 
 async function postUntilTaken(body: string, given: AppRound): Promise<Outcome> {
-  for (const end = Date.now() + patienceMs; ;) {
+  for (const end = Date.now() + given.patienceMs; ;) {
     const outcome = await post(body, given);
     if (outcome !== 'unknown' || Date.now() > end) return outcome;
     await sleep(pauseMs);
