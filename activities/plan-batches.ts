@@ -1,4 +1,4 @@
-import { isPipelineError, must, PipelineError } from '../core/errors.ts';
+import { isPipelineError, PipelineError } from '../core/errors.ts';
 import { failpoint } from '../core/failpoints.ts';
 import { failurePolicies, type FailureKind } from '../core/failures.ts';
 import type { LanePlan, ObservedLane, PlanLimits, ReplayableSource } from '../core/source.ts';
@@ -18,6 +18,7 @@ import { reopenLost } from '../store/catalog/deliveries.ts';
 import { currentMappings } from '../store/catalog/mappings.ts';
 import { isPaused } from '../store/catalog/pauses.ts';
 import { isRefreshDue, recordPlan } from '../store/catalog/plans.ts';
+import { leftTypedRoad } from '../store/catalog/roads.ts';
 import { findWantedSync, syncDone, type WantedSync } from '../store/catalog/wanted-syncs.ts';
 import type { BackupCheck } from './backup-check.ts';
 import { beginsTyped } from './choose-road.ts';
@@ -266,16 +267,15 @@ class LanePlanner {
     this.lookAgainMs = Math.min(lookAgainMs, this.lookAgainMs ?? lookAgainMs);
   }
 
-  async #limits({ stream }: ObservedLane): Promise<PlanLimits> {
-    const { maxBatchBytes: maxBytes, maxBatchRecords: maxRecords } = this.#dependencies.settings;
-    const hasStream = stream !== undefined;
+  async #limits({ name: lane, stream }: ObservedLane): Promise<PlanLimits> {
+    const { catalog, settings } = this.#dependencies;
+    const { maxBatchBytes: maxBytes, maxBatchRecords: maxRecords } = settings;
+    const isTyped = stream !== undefined && (await this.#isTyped());
     const facts = {
-      hasStream,
-      isTyped: hasStream && (await this.#isTyped()),
-      isMapped: () => this.#isMapped(must(stream)),
+      isMapped: stream === undefined || (await this.#isMapped(stream)),
+      mayCopy: isTyped && !(await leftTypedRoad(catalog, { source: this.#name, lane })),
     };
-    const limits = await batchLimits(facts, { maxBytes, maxRecords });
-    return { ...limits, askedAgoMs: this.#askedAgoMs };
+    return { ...batchLimits(facts, { maxBytes, maxRecords }), askedAgoMs: this.#askedAgoMs };
   }
 
   #isTyped(): Promise<boolean> {

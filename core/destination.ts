@@ -279,7 +279,8 @@ export interface Destination extends AsyncDisposable {
 
   /**
    * Gives back the ids of events that a loaded batch did not load: nothing knows of them any more, so
-   * when they are sent again they come for the first time.
+   * when they are sent again they come for the first time. None of a batch with a `merge` table, which
+   * does not tell the events that were replaced from those that were never loaded.
    */
   forgetFailed(batchId: string, signal: AbortSignal): Promise<void>;
 

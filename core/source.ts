@@ -44,6 +44,8 @@ export interface PlanLimits {
   readonly maxRecords: number;
   /** At most this many ranges in one call. */
   readonly maxRanges: number;
+  /** Instead of them, for rows that the source can copy as they are (`copyRows`). */
+  readonly copied?: Pick<PlanLimits, 'maxBytes' | 'maxRecords' | 'maxRanges'> | undefined;
   /**
    * How long ago somebody asked for what is there. What came later is not waited for; it may be
    * planned. Absent: everything is asked for.

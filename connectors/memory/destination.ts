@@ -128,8 +128,10 @@ export class MemoryDestination implements Destination {
     const { warehouse, installation, name } = this.#options;
     const { eventIds, idConflicts } = warehouse;
     const row = warehouse.ledgerOf(installation, name).find((entry) => entry.batchId === batchId);
-    const loaded = warehouse.eventIdsIn(Object.keys(row?.tables ?? {}));
+    const tables = Object.keys(row?.tables ?? {});
     for (const [key, by] of idConflicts) if (by.batchId === batchId) idConflicts.delete(key);
+    if (warehouse.mergesAny(tables)) return;
+    const loaded = warehouse.eventIdsIn(tables);
     for (const [key, by] of eventIds) {
       const [, id] = JSON.parse(key) as [source: string, id: string];
       if (by.batchId === batchId && !loaded.has(id)) eventIds.delete(key);

@@ -62,6 +62,13 @@ export class MemoryWarehouse {
     return new Set(rows.map((row) => row.get('_event_id') ?? ''));
   }
 
+  /** Whether in one of these tables newer rows take the place of older ones. */
+  mergesAny(keys: readonly string[]): boolean {
+    return keys.some((key) =>
+      this.#tables.get(key)?.columns.some(({ column }) => column === '_version'),
+    );
+  }
+
   createTable(name: TableName): MemoryTable {
     const table: MemoryTable = { columns: [], keyed: false, rows: [] };
     this.#tables.set(tableKey(name), table);

@@ -24,7 +24,7 @@ import { createIdStage, idColumns, takeStagedIds } from './event-ids.ts';
 import { completeLedger, insertLedger, selectLedger, selectNewest } from './ledger.ts';
 import type { LedgerKey } from './ledger-key.ts';
 import { mergeStatement } from './merge-rows.ts';
-import { describeTable } from './schema.ts';
+import { describeTable, hasKey } from './schema.ts';
 import { countRows } from './sent-rows.ts';
 import { createMarkStage, markColumns, markStage, selectStanding } from './standing-events.ts';
 import { findConverted, holdTables } from './table-shape.ts';
@@ -244,9 +244,13 @@ export class PostgresLoad implements LoadTransaction {
     return { received, loaded: rowCount ?? 0 };
   }
 
-  /** No row of the table is there yet; or a row that changes gets another key, its version. */
-  async #expectsNewKeys({ merge, table }: Mapping): Promise<boolean> {
-    if (!merge) return false;
+  /**
+   * No row of the table is there yet; or a row that changes gets another key, its version. Only
+   * where the key is there to say so if they come all the same: somebody may have dropped it.
+   */
+  async #expectsNewKeys(mapping: Mapping): Promise<boolean> {
+    const { merge, table } = mapping;
+    if (!merge || !(await hasKey(this.#client, mapping))) return false;
     if (merge.version !== undefined && merge.key.includes(merge.version)) return true;
     const { rows } = await this.#client.query(`SELECT FROM ${quoteTable(table)} LIMIT 1`);
     return rows.length === 0;

@@ -168,7 +168,7 @@ async function changeTable(
  * Whether rows of one key can meet in the table, or need not: an `append` table, or one whose key
  * no event had yet.
  */
-async function hasKey(client: pg.ClientBase, mapping: Mapping): Promise<boolean> {
+export async function hasKey(client: pg.ClientBase, mapping: Mapping): Promise<boolean> {
   const { table, merge } = mapping;
   const columns = keyColumns(mapping).map(({ column }) => column);
   if (!merge || columns.length < merge.key.length) return true;

@@ -41,7 +41,7 @@ import {
   type TableShape,
 } from './source/tables.ts';
 import { selectWholeRows } from './source/whole-rows-sql.ts';
-import { requireWhole } from './source/whole-shape.ts';
+import { mayBeWhole, requireWhole } from './source/whole-shape.ts';
 
 const maxConnections = 4;
 
@@ -100,7 +100,7 @@ export class PostgresSource implements ReplayableSource {
       await reading((within) => probe(within, shape));
       if (!isFollowed(shape)) return await planWhole(reading, shape, lane, from);
       return await planFollowed(
-        { source: this.#name, query, reading, shape, limits },
+        { source: this.#name, query, reading, shape, limits: limitsFor(shape, limits) },
         lane.memo,
         from,
       );
@@ -244,6 +244,11 @@ export class PostgresSource implements ReplayableSource {
   }
 }
 
+/** Rows that can be copied as they are come in larger ranges, where those may. */
+function limitsFor(shape: TableShape, limits: PlanLimits): PlanLimits {
+  return mayBeWhole(shape) ? { ...limits, ...limits.copied } : limits;
+}
+
 /** One range: the next generation, however often it is asked. */
 async function planWhole(
   reading: Reading,
@@ -259,14 +264,18 @@ async function planWhole(
   };
 }
 
+type Placed = ReturnType<typeof placeIn>;
+
 function conditionOf(shape: TableShape, { from, to }: PositionRange): string {
   if (!isFollowed(shape)) {
     parseGeneration(to);
     return 'true';
   }
   const { kind } = shape.cursor;
-  const [start, end] = [from, to].map((at) => parsePoint(kind, placeIn(shape, at).place));
-  return betweenSql(shape, must(start), must(end));
+  const [start, end] = [from, to].map((at) => placeIn(shape, at)) as [Placed, Placed];
+  // A range that begins in an older era, as `recover` makes one of a gap, has all of its own.
+  const begin = start.era === end.era ? start.place : cursorStart;
+  return betweenSql(shape, parsePoint(kind, begin), parsePoint(kind, end.place));
 }
 
 async function sizeOf(query: Query, { schema, name }: SourceTable): Promise<number> {

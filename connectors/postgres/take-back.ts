@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { LedgerClaim, LoadTable } from '../../core/destination.ts';
+import type { TableName } from '../../core/mapping.ts';
 import type { LedgerKey } from './ledger-key.ts';
 import { quoteTable } from './sql-names.ts';
 
@@ -22,7 +23,11 @@ export async function takeBack(
   }
 }
 
-/** Gives back the ids that a loaded batch took for events which are in none of its tables. */
+/**
+ * Gives back the ids that a loaded batch took for events which are in none of its tables. None where
+ * one of those merges: a newer row takes the place of an older one and its id, so that an event which
+ * is absent may have been loaded, and would come back as the newest.
+ */
 export async function forgetFailed(
   client: pg.ClientBase,
   { installation, destination }: LedgerKey,
@@ -30,9 +35,12 @@ export async function forgetFailed(
 ): Promise<void> {
   const batch = [installation, destination, batchId];
   await client.query(`DELETE FROM _millrace.id_conflicts taken ${takenByBatch}`, batch);
-  const absent = (await standingTables(client, batch)).map(
+  const tables = await standingTables(client, batch);
+  if (tables.some(({ merges }) => merges)) return;
+  const absent = tables.map(
     (table) =>
-      `AND NOT EXISTS (SELECT FROM ${table} present WHERE present._event_id = taken.event_id)`,
+      `AND NOT EXISTS (SELECT FROM ${quoteTable(table)} present
+                        WHERE present._event_id = taken.event_id)`,
   );
   await client.query(
     `DELETE FROM _millrace.event_ids taken ${takenByBatch} ${absent.join(' ')}`,
@@ -40,13 +48,19 @@ export async function forgetFailed(
   );
 }
 
-/** Tables that a batch has rows in and that are still there, quoted. */
+interface StandingTable extends TableName {
+  readonly merges: boolean;
+}
+
+/** Tables that a batch has rows in and that are still there. */
 async function standingTables(
   client: pg.ClientBase,
   batch: readonly string[],
-): Promise<readonly string[]> {
-  const { rows } = await client.query<{ schema: string; name: string }>(
-    `SELECT n.nspname AS schema, c.relname AS name
+): Promise<readonly StandingTable[]> {
+  const { rows } = await client.query<{ schema: string; name: string; merges: boolean }>(
+    `SELECT n.nspname AS schema, c.relname AS name,
+            EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid
+                       AND a.attname = '_version' AND NOT a.attisdropped) AS merges
        FROM _millrace.ledger loaded CROSS JOIN jsonb_object_keys(loaded.tables) AS key
        JOIN pg_namespace n ON starts_with(key, n.nspname || '.')
        JOIN pg_class c ON c.relnamespace = n.oid AND n.nspname || '.' || c.relname = key
@@ -54,5 +68,5 @@ async function standingTables(
         AND c.relkind IN ('r', 'p')`,
     [...batch],
   );
-  return rows.map(quoteTable);
+  return rows;
 }

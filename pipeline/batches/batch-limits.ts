@@ -5,30 +5,23 @@ const firstBatchBytes = 8 * 1024 * 1024;
 /** Ranges cut for one lane in one go; the next call goes on. */
 const maxRanges = 16;
 /** DESIGN §17: rows that nobody parses come in larger batches, however many they are. */
-const typedFactor = 4;
+const copiedFactor = 4;
 
 export interface LaneFacts {
-  /** All of the lane belongs to one stream. */
-  readonly hasStream: boolean;
-  /** Its batches begin on the typed road: types are declared, no record is held in memory. */
-  readonly isTyped: boolean;
-  /** Whether its stream has columns in some destination. Asked only where that matters. */
-  readonly isMapped: () => Promise<boolean>;
+  /** Its stream has columns in some destination, or the lane has many streams. */
+  readonly isMapped: boolean;
+  /** Its batches begin on the typed road, as far as source, destination and the last batch say. */
+  readonly mayCopy: boolean;
 }
 
 /** How large the next batches of a lane may be, by what a batch may hold at most. */
-export async function batchLimits(
-  { hasStream, isTyped, isMapped }: LaneFacts,
+export function batchLimits(
+  { isMapped, mayCopy }: LaneFacts,
   most: Pick<PlanLimits, 'maxBytes' | 'maxRecords'>,
-): Promise<PlanLimits> {
-  if (!hasStream) return { ...most, maxRanges };
-  if (isTyped) {
-    return {
-      maxBytes: typedFactor * most.maxBytes,
-      maxRecords: Number.MAX_SAFE_INTEGER,
-      maxRanges,
-    };
-  }
-  if (await isMapped()) return { ...most, maxRanges };
-  return { ...most, maxBytes: Math.min(firstBatchBytes, most.maxBytes), maxRanges: 1 };
+): PlanLimits {
+  const first = { ...most, maxBytes: Math.min(firstBatchBytes, most.maxBytes), maxRanges: 1 };
+  const limits = isMapped ? { ...most, maxRanges } : first;
+  if (!mayCopy) return limits;
+  const maxBytes = copiedFactor * most.maxBytes;
+  return { ...limits, copied: { maxBytes, maxRecords: Number.MAX_SAFE_INTEGER, maxRanges } };
 }

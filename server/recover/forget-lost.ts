@@ -4,7 +4,8 @@ import { intakeChunk, intakeLane } from '../../connectors/kit/intake-source.ts';
 import { firstMissingChunk } from '../../store/catalog/recoveries.ts';
 import type { MendContext } from './mend-source.ts';
 
-const timeoutMs = 60_000;
+/** Tables are looked through for the events of a batch, without an index. */
+const timeoutMs = 20 * 60_000;
 
 /**
  * Failed events that nothing has any more must not be taken for known when they are sent again: their

@@ -19,6 +19,20 @@ export async function settleRoad(
   return must(rows[0], 'the batch').road;
 }
 
+/** Whether the newest live batch of a lane that was begun is on the staged road. */
+export async function leftTypedRoad(
+  db: Queryable,
+  { source, lane }: { readonly source: string; readonly lane: string },
+): Promise<boolean> {
+  const { rows } = await db.query<{ road: Road }>(
+    `SELECT road FROM millrace.batches
+      WHERE run = 'live' AND source = $1 AND lane = $2 AND road IS NOT NULL
+      ORDER BY from_position DESC LIMIT 1`,
+    [source, lane],
+  );
+  return rows[0]?.road === 'staged';
+}
+
 /**
  * From the typed road to the staged one; there is no way back. What was pinned came from the
  * declared schema: the profile of the staged records decides anew. Repeating changes nothing.

@@ -144,6 +144,29 @@ export function testStanding(name: string, setUp: () => Promise<DestinationFixtu
     });
   });
 
+  describe(`${name} as a destination with a table that merges`, () => {
+    test('does not take a replaced event for a lost one', async () => {
+      await using fixture = await setUp();
+      await using destination = await fixture.open();
+      await destination.prepare(signal);
+      await destination.applyMapping(merged, signal);
+      const send = (n: number, version: string, content: string) => {
+        const batch = batchOf(fixture.encoding, {
+          batchId: `app/intake/${n}`,
+          mapping: merged,
+          tables: [[orders, [{ id: 1, version, note: content }]]],
+          ids: [[`order/${content}`, content, 1]],
+        });
+        return loadBatch(destination, batch, callbacks);
+      };
+      await send(1, '1', 'old');
+      await send(2, '2', 'new');
+      await destination.forgetFailed('app/intake/1', signal);
+      expect(await send(3, '3', 'old')).toMatchObject({ rowsLoaded: 0, rowsDuplicate: 1 });
+      expect(await fixture.rows(orders)).toMatchObject([{ note: 'new' }]);
+    });
+  });
+
   describe(`${name} as a destination, rehearsing a load`, () => {
     test('says again which events failed and which came before, and changes nothing', async () => {
       await using fixture = await setUp();

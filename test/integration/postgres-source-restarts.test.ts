@@ -85,6 +85,33 @@ test('a cursor of integers stops aloud where its table was emptied and filled ag
   expect(await orders.ids()).toEqual([11, 12, 13, 14, 15]);
 });
 
+test('a cursor of integers that a person set on stops aloud too where its table is emptied after that', async () => {
+  await sql(tenOrders);
+  const orders = new Follower(openSource(byNumber));
+  expect(await orders.ids()).toEqual(numbersTo(10));
+  await orders.setHead(orders.head);
+  expect(await orders.ids()).toEqual([]); // what is there by now is what the person knew of
+  await sql(`TRUNCATE orders RESTART IDENTITY;
+    INSERT INTO orders (at) SELECT now() FROM generate_series(1, 9)`);
+  expect(await orders.plan()).toMatchObject({
+    ranges: [],
+    stop: expect.stringMatching(/was emptied/),
+  });
+  await sql('INSERT INTO orders (at) SELECT now() FROM generate_series(1, 20)');
+  expect(await orders.plan()).toMatchObject({ ranges: [], stop: expect.anything() });
+});
+
+test('a range from an older era into a newer one has all rows of the newer one', async () => {
+  await sql(tenOrders);
+  const orders = new Follower(openSource(byNumber));
+  const old = await orders.plan();
+  const plan = { ...old, ranges: [{ from: must(old.ranges.at(-1)).to, to: '', bytes: 0 }] };
+  const last = must(old.ranges[0]).to; // with the fifth row
+  const across = plan.ranges.map((range) => ({ ...range, to: `j0001.${last}` }));
+  const rows = await orders.read({ ...plan, ranges: across });
+  expect(rows.map(({ text }) => (JSON.parse(text) as { id: number }).id)).toEqual(numbersTo(5));
+});
+
 test('a cursor of integers goes on where its newest rows were deleted, or its table was rewritten', async () => {
   await sql(tenOrders);
   const orders = new Follower(openSource(byNumber));

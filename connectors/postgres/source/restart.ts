@@ -44,9 +44,12 @@ export async function findRestart(
   if (known.restarted !== undefined) return { note: known, restarted: known.restarted };
   const numbers = await readNumbers(query, shape);
   const files = [numbers.database, numbers.table, numbers.sequence ?? ''].join('.');
-  if (known.accepted === position) return { note: { files, accepted: position } };
   if (typeof head !== 'bigint') return { note: { files } }; // no number was read yet
   const found = judgeNumbers(known, { files, numbers, head });
+  if (known.accepted === position) {
+    // Smaller numbers are what the person knew of; numbers that begin anew since then are not.
+    return { ...found, note: { ...found.note, accepted: position } };
+  }
   if (found.restarted !== undefined || (found.note.ahead && numbers.last !== null)) return found;
   // Without a sequence to go by it is the rows that tell. It goes on with the next larger number.
   const newest = await largest();

@@ -15,6 +15,11 @@ export function requireWhole({ table, columns }: TableShape, mapping: Mapping): 
   if (why !== null) throw new PipelineError('needs-staging', `table ${table.lane}: ${why}`);
 }
 
+/** Whether no column has to be looked at value by value, as far as the table says. */
+export function mayBeWhole({ columns }: TableShape): boolean {
+  return columns.every((column) => whyNotWhole(column) === null);
+}
+
 function misfit(columns: TableShape['columns'], mapping: Mapping): string | null {
   const types = new Map(mapping.columns.map(({ path, type }) => [path, type]));
   const found = fieldsOf(columns).find(({ path, type }) => types.get(path) !== type);
