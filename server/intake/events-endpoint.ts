@@ -57,7 +57,8 @@ export class EventsEndpoint {
       respond(response, answer);
       await failpoint('source-acknowledged');
     } catch (error) {
-      respondError(request, response, { error, log: this.#parts.log });
+      const { log, budget } = this.#parts;
+      respondError(request, response, { error, log, budget });
     }
   }
 

@@ -23,7 +23,7 @@ export class BodyBudget {
   /** @throws PipelineError `intake-busy` */
   take(bytes: number): void {
     if (this.#bytes + bytes > this.#maxBytes) {
-      this.#drop(bytes);
+      this.drop(bytes);
       throw new PipelineError('intake-busy', 'too many requests are being received');
     }
     this.#bytes += bytes;
@@ -31,7 +31,7 @@ export class BodyBudget {
 
   release(bytes: number): void {
     this.#bytes -= bytes;
-    this.#drop(bytes);
+    this.drop(bytes);
   }
 
   /** One at a time: a body that inflates without end must not do so many times over. */
@@ -39,13 +39,14 @@ export class BodyBudget {
     const turn = this.#inflating.then(() => inflate(body, { maxOutputLength: maxBytes }));
     // It was put together from pieces, which are dead now; or it was all in vain.
     this.#inflating = turn.then(
-      ({ length }) => this.#drop(length),
-      () => this.#drop(maxBytes),
+      ({ length }) => this.drop(length),
+      () => this.drop(maxBytes),
     );
     return turn;
   }
 
-  #drop(bytes: number): void {
+  /** So much was received and is needed no more. */
+  drop(bytes: number): void {
     this.#dropped += bytes;
     if (this.#dropped < maxDroppedBytes) return;
     this.#dropped = 0;

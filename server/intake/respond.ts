@@ -1,11 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import type { BodyBudget } from './read-body.ts';
 import { toRefusal } from './refusal.ts';
 
 /** A sender who is refused in the middle of a body gets so long to notice. */
 const lingerMs = 500;
 /** And may send so much more, which is dropped; then nothing is read any more. */
 const lingerBytes = 64 * 1024;
+
+/** Hears of what was received in vain. */
+type Dropped = Pick<BodyBudget, 'drop'>;
 
 export interface Answer {
   readonly status: number;
@@ -30,7 +34,11 @@ export function respond(
 export function respondError(
   request: IncomingMessage,
   response: ServerResponse,
-  { error, log }: { readonly error: unknown; readonly log: Logger },
+  {
+    error,
+    log,
+    budget,
+  }: { readonly error: unknown; readonly log: Logger; readonly budget: Dropped },
 ): void {
   if (response.headersSent || response.destroyed) return void request.destroy();
   const refusal = toRefusal(error);
@@ -40,7 +48,13 @@ export function respondError(
     : { status: 500, body: internalError };
   const headers = refusal?.headers ?? {};
   if (request.complete) respond(response, answer, headers);
-  else respondAndClose(request, response, { answer, headers });
+  else respondAndClose(request, response, { answer, headers, budget });
+}
+
+interface Refused {
+  readonly answer: Answer;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly budget: Dropped;
 }
 
 const internalError = {
@@ -58,7 +72,7 @@ const internalError = {
 function respondAndClose(
   request: IncomingMessage,
   response: ServerResponse,
-  { answer, headers }: { answer: Answer; headers: Readonly<Record<string, string>> },
+  { answer, headers, budget }: Refused,
 ): void {
   const text = JSON.stringify(answer.body);
   response.writeHead(answer.status, {
@@ -78,6 +92,7 @@ function respondAndClose(
   request.once('end', end).once('error', end);
   request.on('data', ({ length }: Buffer) => {
     dropped += length;
+    budget.drop(length); // hundreds of connections that linger at once are tens of MiB
     if (dropped > lingerBytes) request.pause();
   });
   request.resume();
