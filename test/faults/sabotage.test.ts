@@ -11,6 +11,7 @@ const shown = [
   'ledger',
   'acknowledge',
   'position',
+  'partition',
   'merge',
   'dedup',
   'manifest',

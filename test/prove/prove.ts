@@ -148,7 +148,8 @@ class Run {
   async play({ number, faults, events }: Round): Promise<void> {
     const needs = new Set(faults.map(({ name }) => this.#plan.faults.get(name)?.needs));
     if (number % newFieldEvery === 0) this.#newFields.push(`extra_${number}`);
-    if (needs.has('retry')) await this.#refuseSome(number);
+    const hasRefused = needs.has('retry') || needs.has('refused');
+    if (hasRefused) await this.#refuseSome(number);
     let isStruck = false;
     const striking = Promise.all(faults.map((fault) => this.#strike(number, fault))).finally(
       () => (isStruck = true),
@@ -161,7 +162,7 @@ class Run {
     const strikes = await striking;
     const planned = faults.map(({ name }) => name).join(' + ');
     const drainSeconds = await this.#drain(`round ${number}, ${planned}`);
-    if (needs.has('retry')) await this.#operator.keepLargeOut();
+    if (hasRefused) await this.#operator.keepLargeOut();
     this.#rounds.push({ round: number, strikes, drainSeconds });
     const times = strikes.map((strike) => strike.times).join(', ');
     this.#plan.say(

@@ -14,7 +14,7 @@ export interface Stage {
 }
 
 /** What has to happen meanwhile so that a fault can strike. */
-export type Need = 'new-field' | 'retry' | 'poison';
+export type Need = 'new-field' | 'refused' | 'retry' | 'poison';
 
 export interface Fault {
   readonly name: string;

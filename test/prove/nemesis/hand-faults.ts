@@ -65,15 +65,16 @@ export const handFaults: readonly Fault[] = [
   },
   {
     name: 'backfill and retry of the same events at once',
-    needs: 'retry',
+    needs: 'refused',
     async strike({ instance, network }) {
-      const point = await armFailpoint(instance.urls.home, 'before-commit=delay:4s*12');
+      // So long that the one begins before the other has ended; loads of other events come by too.
+      const point = await armFailpoint(instance.urls.home, 'before-commit=delay:8s*200');
+      const backfill = (stream: string) =>
+        instance.json(['backfill', 'shop', '--stream', stream, '--no-wait']);
       try {
-        for (const stream of ['clicks', 'orders']) {
-          await instance.json(['backfill', 'shop', '--stream', stream, '--no-wait']);
-        }
+        await Promise.all(['clicks', 'orders'].map(backfill));
         await createOperator(instance, network).retryRefused();
-        await sleep(8_000);
+        await sleep(12_000);
         return 1;
       } finally {
         await point.disarm();

@@ -18,10 +18,21 @@ export function judgeMerge(given: StreamEvidence): readonly Violation[] {
 function judgeVersion(stream: StreamCase, body: SentBody): void {
   const { key, content, round } = body;
   const waits = stream.held(body).length > 0;
-  if (content === null && !waits)
+  if (content === null && !waits && !isSuperseded(stream, body))
     stream.reportMissing(key, 'a version that cannot load is nowhere', round);
   if (content !== null && waits)
     stream.report('unseen', key, 'a good version waits in failed events', round);
+}
+
+/**
+ * Read again, a version that cannot load counts as superseded where a newer one is there (decision
+ * 0010 of the product), and waits no more. Where nobody read it again it has to.
+ */
+function isSuperseded(stream: StreamCase, { key, version = '' }: SentBody): boolean {
+  if (!stream.isReadAgain) return false;
+  const [row] = stream.rowsByKey.get(key) ?? [];
+  const found = stream.bodiesByKey.get(key)?.find(({ content }) => content === row?.content);
+  return found !== undefined && versionOf(found) >= version;
 }
 
 function judgeKey(stream: StreamCase, key: string, taken: readonly SentBody[]): void {

@@ -29,6 +29,9 @@ function judgeTable(
   const isDrained =
     (evidence.unplanned[source] ?? 0) === 0 &&
     evidence.batches.every((batch) => batch.source !== source || batch.state === 'settled');
-  const given = { source, destination, bodies, rows, failed, isDrained };
+  const isReadAgain = evidence.batches.some(
+    (batch) => batch.source === source && batch.run.startsWith('backfill/'),
+  );
+  const given = { source, destination, bodies, rows, failed, isDrained, isReadAgain };
   return write === 'append' ? judgeAppend(given) : judgeMerge(given);
 }

@@ -12,6 +12,8 @@ export interface StreamEvidence {
   readonly failed: readonly FailedRow[];
   /** Whether all that was taken is planned and settled: what is missing then stays missing. */
   readonly isDrained: boolean;
+  /** Whether ranges of the source were read a second time: by a backfill. */
+  readonly isReadAgain: boolean;
 }
 
 /** The same by key and by bytes, and what is found to be wrong. */
@@ -30,6 +32,10 @@ export class StreamCase {
     const held = given.failed.filter(({ state }) => state === 'open' || state === 'restreaming');
     this.#heldBySha = Map.groupBy(held, ({ sha256 }) => sha256);
     this.#heldByContent = Map.groupBy(held, ({ content }) => content);
+  }
+
+  get isReadAgain(): boolean {
+    return this.#given.isReadAgain;
   }
 
   /** Records that wait with the bytes of this event. */

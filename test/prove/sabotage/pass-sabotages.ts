@@ -8,7 +8,6 @@ import type {
   BlockTaskResult,
   MappedTarget,
 } from '../../../activities/threads/block-task.ts';
-import { decodeFailures } from '../../../activities/threads/failure-file.ts';
 import { must } from '../../../core/errors.ts';
 import type { RecordBlock } from '../../../core/records.ts';
 import type { StagedFile, Staging } from '../../../core/staging.ts';
@@ -29,14 +28,15 @@ export const manifest: Sabotage = {
 };
 
 export const partition: Sabotage = {
-  breaks: 'a retry maps rows with another mapping than the one that told good events from bad ones',
+  breaks:
+    'a retry tells good events from bad ones by another mapping than the one that made its rows',
   word: 'duplicate',
   provokedBy: ['kill at extract-staged'],
   dependencies: (real) =>
     aroundPasses(real, 'partition', async (task, result, signal) => {
       const targets = [];
       for (const target of result.targets)
-        targets.push(target.failures === 0 ? target : await remap(real, { task, target, signal }));
+        targets.push(await remap(real, { task, target, signal }));
       return { ...result, targets };
     }),
 };
@@ -104,18 +104,17 @@ interface Remapping {
   readonly signal: AbortSignal;
 }
 
-/** The failures as they are, with the rows of a mapping that knows no bad values. */
+/** The rows as they are, with the failures of a mapping that takes no number. */
 async function remap(
   { staging, threads }: ActivityDependencies,
   { task, target, signal }: Remapping,
 ): Promise<MappedTarget> {
-  const strict = await readLoadFiles(staging, target.loadManifest);
-  const bad = await badFields(staging, must(strict.failuresFile, 'the failures'));
+  const { parts, rows } = await readLoadFiles(staging, target.loadManifest);
   const own = must(task.targets.find(({ destination }) => destination === target.destination));
   const mappings = own.mappings.map((mapping) => ({
     ...mapping,
     columns: mapping.columns.map((column) =>
-      bad.has(column.path) ? { ...column, path: `no such field ${column.path}` } : column,
+      column.type === 'decimal' ? { ...column, type: 'boolean' as const } : column,
     ),
   }));
   const other = await threads.run(
@@ -128,20 +127,11 @@ async function remap(
     },
     signal,
   );
-  const loose = await readLoadFiles(staging, must(other.targets[0]).loadManifest);
-  const { parts, rows } = loose;
+  const strict = await readLoadFiles(staging, must(other.targets[0]).loadManifest);
   const loadManifest = `${task.prefix}/other/${target.destination}/mixed.json`;
   const mixed = Buffer.from(JSON.stringify({ ...strict, parts, rows }));
   await staging.put(loadManifest, bytesOf(mixed));
-  return { ...target, loadManifest, rows };
-}
-
-async function badFields(staging: Staging, file: StagedFile): Promise<ReadonlySet<string>> {
-  const fields = new Set<string>();
-  for await (const failures of decodeFailures(readWhole(staging, file))) {
-    for (const { field } of failures) if (field !== undefined) fields.add(field);
-  }
-  return fields;
+  return { ...target, loadManifest, failures: strict.failures };
 }
 
 async function* bytesOf(bytes: Uint8Array): AsyncIterable<Uint8Array> {

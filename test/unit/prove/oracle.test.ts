@@ -251,6 +251,24 @@ describe('the oracle', () => {
     expect(found(sound, more('ok'))).toContainEqual({ word: 'lost', subject: '4' });
   });
 
+  test('lets a bad version of a row go where a backfill met a newer one, and nowhere else', () => {
+    const bad = (version: string) => [...entries, ...sent(3, 'orders', [['7', null, version]])];
+    const again: Evidence = {
+      ...sound,
+      batches: [...sound.batches, { ...batch('b4', 'a', 'b', 0), run: 'backfill/again' }],
+      destinations: {
+        warehouse: {
+          ...sound.destinations['warehouse']!,
+          ledger: [...sound.destinations['warehouse']!.ledger, ledger('b4', {})],
+        },
+      },
+    };
+    const lost = [{ word: 'lost', subject: '7' }];
+    expect(found(sound, bad('2026-01-01'))).toEqual(lost);
+    expect(found(again, bad('2026-01-01'))).toEqual([]);
+    expect(found(again, bad('2026-01-03'))).toEqual(lost);
+  });
+
   test('wants one of two contents under one id loaded, and the other kept', () => {
     const both = [...entries, ...sent(3, 'clicks', [['2', 'twin']])];
     expect(found(sound, both)).toContainEqual({ word: 'lost', subject: '2' });
