@@ -2,7 +2,7 @@ import pg from 'pg';
 
 /** Holds every load into a destination just before its first row, until it is let go. */
 export interface HeldLedger {
-  /** Loads that wait for us. */
+  /** Loads that wait for us, or for a table that another one of them has. */
   waiting(): Promise<number>;
   letGo(): Promise<void>;
 }
@@ -16,8 +16,9 @@ export async function holdLedger(url: string): Promise<HeldLedger> {
   return {
     async waiting() {
       const { rows } = await client.query<{ count: number }>(
-        `SELECT count(*)::int AS count FROM pg_locks
-          WHERE relation = '_millrace.ledger'::regclass AND NOT granted`,
+        `SELECT count(DISTINCT pid)::int AS count FROM pg_locks
+          WHERE (relation = '_millrace.ledger'::regclass OR locktype = 'advisory') AND NOT granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
       );
       return rows[0]?.count ?? 0;
     },
