@@ -82,8 +82,13 @@ export async function keepSecret(file: string): Promise<string> {
 /** Replaces a file in one step: a reader (or a crash) sees the old content or the new. */
 export async function writePrivateFile(file: string, content: string): Promise<void> {
   const draft = `${file}.${randomUUID()}.new`;
-  await writeFile(draft, content, { mode: 0o600, flush: true });
-  await rename(draft, file);
+  try {
+    await writeFile(draft, content, { mode: 0o600, flush: true });
+    await rename(draft, file);
+  } catch (error) {
+    await rm(draft, { force: true }); // a full disk holds a part of it
+    throw error;
+  }
 }
 
 /** Says in words what a full or forbidden disk means for the home. */

@@ -5,59 +5,87 @@ import { join } from 'node:path';
 import { runCommand } from './commands.js';
 import { readStamp, root } from './stamp.js';
 import { toolCommand } from './tools.js';
-import { describeTotals } from './totals.js';
 
-const file = join('docs', 'heavy-tests.md');
-/** Tests append what they have measured (`test/support/measures.ts`). */
-const measuresFile = join(root, 'test-results', 'measures.txt');
+const report = join('docs', 'heavy-tests.md');
+/** Tests append what they have measured, and in which file (`test/support/measures.ts`). */
+const measuresFile = join(root, 'test-results', 'measures.ndjson');
+
+const introduction = `# Heavy tests
+
+The last result of each file: \`npm run test:heavy\` runs all of them, \`npm run test:heavy -- memory\`
+those that are named like that.
+`;
 
 export function forgetMeasures() {
   rmSync(measuresFile, { force: true });
 }
 
-/** Writes the last result: what ran, when, on what, how it ended. Returns the path. */
-export async function writeHeavyReport({ counts, tests }, now = new Date()) {
-  const date = now.toISOString().slice(0, 10);
+/**
+ * Writes what ran, when, on what, how it ended, one section for each test file. Sections of files
+ * that did not run now stay. Returns the path.
+ */
+export async function writeHeavyReport({ tests }, now = new Date()) {
   mkdirSync(join(root, 'docs'), { recursive: true });
-  writeFileSync(join(root, file), render(date, counts, tests));
-  await runCommand(toolCommand('prettier', ['--write', file]), { cwd: root });
-  return file;
+  const sections = readSections();
+  const measures = readMeasures();
+  for (const file of new Set(tests.map((test) => test.file))) {
+    const ofFile = (entry) => entry.file === file;
+    const about = { file, tests: tests.filter(ofFile), measured: measures.filter(ofFile), now };
+    sections.set(file, renderSection(about));
+  }
+  const sorted = [...sections.entries()]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, text]) => text);
+  writeFileSync(join(root, report), [introduction, ...sorted].join('\n'));
+  await runCommand(toolCommand('prettier', ['--write', report]), { cwd: root });
+  return report;
 }
 
-function render(date, counts, tests) {
-  const memory = Math.round(totalmem() / 2 ** 30);
+/** By the file that each is about. */
+function readSections() {
+  const [, ...sections] = readText(join(root, report)).split(/^(?=## )/m);
+  return new Map(sections.map((text) => [/^## (.*)$/m.exec(text)[1], text]));
+}
+
+function renderSection({ file, tests, measured, now }) {
+  const passed = tests.filter(({ status }) => status === 'passed').length;
+  const failed = tests.filter(({ status }) => status === 'failed').length;
+  const skipped = tests.length - passed - failed;
   return [
-    `# Heavy tests, ${date}`,
+    `## ${file}`,
     '',
-    `Commit ${commit()}, Node ${readStamp().node}, ${process.platform}-${process.arch}, ${availableParallelism()} processors, ${memory} GiB. Run by \`npm run test:heavy\`.`,
-    '',
-    `${describeTotals(counts)}.`,
+    `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}: ${describeRun(now)}.`,
     '',
     ...tests.map(({ name, status, seconds }) => `- ${status}, ${seconds.toFixed(1)} s: ${name}`),
+    ...(measured.length > 0 ? ['', 'Measured:', ''] : []),
+    ...measured.map(({ text }) => `- ${text}`),
     '',
-    ...renderMeasures(),
   ].join('\n');
 }
 
-function renderMeasures() {
-  const lines = readMeasures();
-  return lines.length === 0 ? [] : ['Measured:', '', ...lines.map((line) => `- ${line}`), ''];
+function describeRun(now) {
+  const memory = Math.round(totalmem() / 2 ** 30);
+  const machine = `${process.platform}-${process.arch}, ${availableParallelism()} processors, ${memory} GiB`;
+  return `${now.toISOString().slice(0, 10)}, commit ${commit()}, Node ${readStamp().node}, ${machine}`;
 }
 
 function readMeasures() {
+  const lines = readText(measuresFile).split('\n').filter(Boolean);
+  return lines.map((line) => JSON.parse(line));
+}
+
+function readText(file) {
   try {
-    return readFileSync(measuresFile, 'utf8').trimEnd().split('\n');
+    return readFileSync(file, 'utf8');
   } catch {
-    return [];
+    return '';
   }
 }
 
 function commit() {
   try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
-      cwd: root,
-      encoding: 'utf8',
-    }).trim();
+    const options = { cwd: root, encoding: 'utf8' };
+    return execFileSync('git', ['describe', '--always', '--dirty'], options).trim();
   } catch {
     return 'unknown';
   }

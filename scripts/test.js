@@ -11,11 +11,15 @@ import { hasTests, readResults, reportSkipped, runVitest } from './vitest.js';
 const projects = ['conformance', 'integration', 'workflows', 'faults', 'e2e'];
 const benchFile = join('bench', 'main.ts');
 
-/** Every check and every test; with --heavy only the tests that are too heavy for every run. */
+/**
+ * Every check and every test; with --heavy only the tests that are too heavy for every run: all, or
+ * those of files that are named.
+ */
 async function main(args) {
   await setUp();
   const totals = emptyTotals();
-  for (const run of args.includes('--heavy') ? [runHeavy] : everything()) {
+  const files = args.filter((arg) => arg !== '--heavy');
+  for (const run of args.includes('--heavy') ? [() => runHeavy(files)] : everything()) {
     addTo(totals, await run());
   }
   process.stdout.write(`${describeTotals(totals)}\n`);
@@ -30,17 +34,17 @@ async function runProject(project) {
   return (await runTests(project)).counts;
 }
 
-async function runHeavy() {
+async function runHeavy(files) {
   forgetMeasures();
-  const results = await runTests('heavy');
+  const results = await runTests('heavy', files);
   if (results.tests.length > 0) report(`result: ${await writeHeavyReport(results)}`);
   return results.counts;
 }
 
-async function runTests(project) {
+async function runTests(project, files = []) {
   if (!hasTests(project)) return { counts: skip(`test/${project}`, 'has no tests yet'), tests: [] };
   report(`tests: ${project}`);
-  const { code, resultFile } = await runVitest(project, [project], { show: true });
+  const { code, resultFile } = await runVitest(project, [project], { show: true, files });
   const results = readResults(resultFile, code);
   reportSkipped(results.tests);
   return results;

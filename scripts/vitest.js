@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { runCommand } from './commands.js';
 import { toolCommand, toolEnvironment } from './tools.js';
@@ -26,14 +26,16 @@ export function hasTests(project) {
  * Runs vitest projects and leaves a JSON report.
  * @param {string} name of the report
  * @param {readonly string[]} projects
- * @param {{ show?: boolean }} [options] `show` prints as it goes instead of returning the output
+ * @param {{ show?: boolean, files?: readonly string[] }} [options] `show` prints as it goes instead
+ *   of returning the output; `files` runs only those that are named like that
  */
-export async function runVitest(name, projects, { show = false } = {}) {
+export async function runVitest(name, projects, { show = false, files = [] } = {}) {
   const resultFile = join(resultFolder, `${name}.json`);
   mkdirSync(resultFolder, { recursive: true });
   rmSync(resultFile, { force: true });
   const command = toolCommand('vitest', [
     'run',
+    ...files,
     ...projects.flatMap((project) => ['--project', project]),
     ...(show ? [`--maxWorkers=${filesAtOnce(projects)}`] : []),
     '--reporter=default',
@@ -65,7 +67,7 @@ function runShown([program, ...args], options) {
 /**
  * Counts of a report. What fails without a failing test (a file that cannot be loaded, an
  * unhandled error, no report at all) counts as one failure.
- * @returns {{ counts: import('./totals.js').Totals, tests: readonly { name: string, status: string, reason: string, seconds: number }[] }}
+ * @returns {{ counts: import('./totals.js').Totals, tests: readonly { file: string, name: string, status: string, reason: string, seconds: number }[] }}
  */
 export function readResults(resultFile, exitCode) {
   const report = readReport(resultFile);
@@ -104,13 +106,14 @@ function readReport(file) {
   }
 }
 
-function testsOfFile({ name, status, message, assertionResults }) {
+function testsOfFile({ name: path, status, message, assertionResults }) {
+  const file = relative(root, path);
   if (assertionResults.length === 0 && status === 'failed') {
-    return [
-      { name: `${name} could not be run`, status: 'failed', seconds: 0, reason: message ?? '' },
-    ];
+    const reason = message ?? '';
+    return [{ file, name: `${path} could not be run`, status: 'failed', seconds: 0, reason }];
   }
   return assertionResults.map((test) => ({
+    file,
     name: test.fullName,
     status: test.status,
     reason: (test.failureMessages ?? []).join('\n'),

@@ -66,7 +66,7 @@ describe('an attempt that sleeps while another one does its work', () => {
   test.each(variants(inABatch, daily))(
     'from $name on wakes up late and changes nothing',
     async (point) => {
-      await using zombie = await startAttempts(orders.instance, point.name);
+      await using zombie = await startAttempts(orders.instance, { stopAt: point.name });
       await orders.addOrders(1_000, point.name === 'table-changed' ? 'gift' : undefined);
       await other.run('plan shop');
       const [batchId] = await openBatches();

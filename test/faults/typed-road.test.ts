@@ -131,7 +131,7 @@ describe('two attempts at one batch on the typed road', () => {
   test.each(sleepers)(
     'one that sleeps from %s on wakes up late and changes nothing',
     async (point) => {
-      await using zombie = await startAttempts(tables.instance, point);
+      await using zombie = await startAttempts(tables.instance, { stopAt: point });
       await using other = await startAttempts(tables.instance);
       await tables.write(400);
       await other.run('plan shop');

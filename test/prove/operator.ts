@@ -11,6 +11,8 @@ export interface Operator {
   letLargeIn(): Promise<void>;
   /** Retries every group that the warehouse refused; does not wait for the end. */
   retryRefused(): Promise<number>;
+  /** Asks for every source of which a lane is paused: it goes on then. Answers how many there were. */
+  goOn(): Promise<number>;
 }
 
 const tables = {
@@ -46,11 +48,30 @@ export function createOperator(instance: TestInstance, network: Network): Operat
         `SELECT group_id FROM millrace.failure_groups
           WHERE kind = 'destination-rejected' AND open_count > 0`,
       );
-      const info = (await readInstance(instance.urls.home))?.info;
-      if (!info) throw new Error('nothing runs that could be asked');
-      const api = await createApi(info); // a verb of its own for each would take seconds
+      const api = await openApi(instance);
       for (const { group_id } of groups) await api.post(`failed/groups/${group_id}/retry`);
       return groups.length;
     },
+    async goOn() {
+      const pipelines = await pausedSources(instance);
+      if (pipelines.length > 0) await (await openApi(instance)).post('syncs', { pipelines });
+      return pipelines.length;
+    },
   };
+}
+
+/** Of which a lane waits for a person, after batches of which nothing loaded. */
+export async function pausedSources(instance: TestInstance): Promise<readonly string[]> {
+  const rows = await instance.catalog<{ source: string }>(
+    `SELECT DISTINCT source FROM millrace.lanes
+      WHERE state = 'paused' AND stop_kind = 'lane-paused'`,
+  );
+  return rows.map(({ source }) => source);
+}
+
+/** A verb of its own for each question would take seconds. */
+async function openApi(instance: TestInstance) {
+  const info = (await readInstance(instance.urls.home))?.info;
+  if (!info) throw new Error('nothing runs that could be asked');
+  return createApi(info);
 }

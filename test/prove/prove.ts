@@ -56,8 +56,12 @@ const prologueEvents = 600;
 const newFieldEvery = 5;
 /** Of these some are refused by the warehouse. */
 const refusable = 600;
+/** No fault takes so long, unless another one took away what it waits for. */
+const strikeMs = 300_000;
 /** Events that flow again and again while a fault waits for its moment. */
 const trickle = 60;
+/** The same, of poison: three large batches in a row pause a lane. */
+const poisonTrickle = 8_000;
 
 export async function prove(plan: ProofPlan): Promise<ProofResult> {
   await mkdir(plan.folder, { recursive: true });
@@ -161,7 +165,9 @@ class Run {
     }
     const strikes = await striking;
     const planned = faults.map(({ name }) => name).join(' + ');
-    const drainSeconds = await this.#drain(`round ${number}, ${planned}`);
+    const drainSeconds = await this.#drain(`round ${number}, ${planned}`, {
+      mayPause: needs.has('poison'),
+    });
     if (hasRefused) await this.#operator.keepLargeOut();
     this.#rounds.push({ round: number, strikes, drainSeconds });
     const times = strikes.map((strike) => strike.times).join(', ');
@@ -181,7 +187,8 @@ class Run {
   async #provoke(round: number, needs: ReadonlySet<Need | undefined>, time: number) {
     if (needs.has('new-field')) this.#newFields.push(`extra_${round}_${time}`);
     if (needs.has('retry')) await this.#note('retry', () => this.#operator.retryRefused());
-    await this.#sendShare(round, trickle, { isPoison: needs.has('poison') });
+    const isPoison = needs.has('poison');
+    await this.#sendShare(round, isPoison ? poisonTrickle : trickle, { isPoison });
   }
 
   /** What the warehouse refused loads in the end, when somebody lets it. */
@@ -231,7 +238,8 @@ class Run {
     await sleep(afterMs);
     const random = this.#random.fork(`strike ${round} ${name}`);
     const fault = this.#plan.faults.get(name);
-    const strike = async () => (await fault?.strike({ ...this.#standing, random })) ?? 0;
+    const strike = async () =>
+      (await within(strikeMs, fault?.strike({ ...this.#standing, random }))) ?? 0;
     return { fault: name, times: (await this.#note(`round ${round}, ${name}`, strike)) ?? 0 };
   }
 
@@ -247,26 +255,33 @@ class Run {
   }
 
   /** Waits until all that was taken is settled, by itself; answers how long that took. */
-  async #drain(what: string): Promise<number> {
+  async #drain(what: string, { mayPause = false } = {}): Promise<number> {
     const begin = Date.now();
+    const seconds = () => (Date.now() - begin) / 1_000;
     // What a sabotage has stopped does not come by waiting again.
     const isHopeless = this.#plan.sabotage !== undefined && this.#stuck.length > 0;
     const end = begin + (isHopeless ? 5_000 : (this.#plan.drainMs ?? 180_000));
-    for (let last: unknown; ;) {
-      try {
-        await this.#sampleHeads();
-        const backlog = await readBacklog(this.#instance, this.#files.lineCount, this.#store);
-        if (isEmpty(backlog)) return (Date.now() - begin) / 1_000;
-        last = JSON.stringify(backlog);
-      } catch (error) {
-        last = error instanceof Error ? error.message : error; // the catalog may still be away
-      }
+    for (;;) {
+      const left = await this.#findLeft(mayPause);
+      if (left === null) return seconds();
       if (Date.now() > end) {
-        this.#stuck.push(`${what}: ${String(last)}`);
-        this.#plan.say(`did not drain: ${what}: ${String(last)}`);
-        return (Date.now() - begin) / 1_000;
+        this.#stuck.push(`${what}: ${left}`);
+        this.#plan.say(`did not drain: ${what}: ${left}`);
+        return seconds();
       }
       await sleep(200);
+    }
+  }
+
+  /** What is on its way, or why that cannot be told: the catalog may still be away. */
+  async #findLeft(mayPause: boolean): Promise<string | null> {
+    try {
+      await this.#sampleHeads();
+      if (mayPause) await this.#operator.goOn();
+      const backlog = await readBacklog(this.#instance, this.#files.lineCount, this.#store);
+      return isEmpty(backlog) ? null : JSON.stringify(backlog);
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
     }
   }
 
@@ -275,6 +290,19 @@ class Run {
       'SELECT source, lane, head FROM millrace.lanes',
     );
     for (const { source, lane, head } of lanes) this.#journal.head(source, lane, head);
+  }
+}
+
+/** @throws Error when it takes longer */
+async function within<T>(ms: number, action: Promise<T> | undefined): Promise<T | undefined> {
+  const patience = new AbortController();
+  const end = sleep(ms, undefined, { signal: patience.signal }).then(() => {
+    throw new Error(`not done after ${ms / 1_000} s`);
+  });
+  try {
+    return await Promise.race([action, end]);
+  } finally {
+    patience.abort();
   }
 }
 

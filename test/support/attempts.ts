@@ -9,7 +9,7 @@ import type { Failpoint } from '../../core/failpoints.ts';
 import type { TestInstance } from './instance.ts';
 import { until } from './until.ts';
 
-const program = fileURLToPath(new URL('./stand-ins/attempt.ts', import.meta.url));
+const standIn = fileURLToPath(new URL('./stand-ins/attempt.ts', import.meta.url));
 
 export interface AttemptResult {
   /** Number of batches that are planned, or the outcome of each delivery. */
@@ -27,8 +27,17 @@ export interface Attempts extends AsyncDisposable {
   wake(): void;
 }
 
-/** @param stopAt where it stands still, once, until it is woken */
-export async function startAttempts(instance: TestInstance, stopAt?: Failpoint): Promise<Attempts> {
+export interface AttemptsOptions {
+  /** Where it stands still, once, until it is woken. */
+  readonly stopAt?: Failpoint;
+  /** That calls `runAttempts`. */
+  readonly program?: string;
+}
+
+export async function startAttempts(
+  instance: TestInstance,
+  { stopAt, program = standIn }: AttemptsOptions = {},
+): Promise<Attempts> {
   const home = await mkdtemp(join(instance.directory, 'attempts-'));
   const child = spawn(process.execPath, [program], {
     env: toEnvironment(instance, home, stopAt),

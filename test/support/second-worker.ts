@@ -1,18 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 
-const program = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
-
-/** Another worker for the instance of a worker that runs, with the same environment. Linux only. */
+/** Another worker for the instance of one that runs: the same command, the same environment. Linux only. */
 export async function startSecondWorker(workerPid: number): Promise<AsyncDisposable> {
-  const child = spawn(process.execPath, [program], {
+  const [program = '', ...args] = partsOf(workerPid, 'cmdline');
+  const child = spawn(program, args, {
     env: environmentOf(workerPid),
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const ended = once(child, 'exit');
-  await once(child.stdout, 'data'); // it says when it is ready
+  const failed = ended.then(([code]) => Promise.reject(new Error(`it ended with ${code}`)));
+  await Promise.race([once(child.stdout, 'data'), failed]); // it says when it is ready
   return {
     async [Symbol.asyncDispose]() {
       child.kill('SIGTERM');
@@ -22,11 +21,16 @@ export async function startSecondWorker(workerPid: number): Promise<AsyncDisposa
 }
 
 function environmentOf(pid: number): NodeJS.ProcessEnv {
-  const entries = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean);
+  const entries = partsOf(pid, 'environ').filter(Boolean);
   return Object.fromEntries(
     entries.map((entry) => {
       const equals = entry.indexOf('=');
       return [entry.slice(0, equals), entry.slice(equals + 1)];
     }),
   );
+}
+
+/** Each ends with a zero byte, and may be empty. */
+function partsOf(pid: number, file: 'cmdline' | 'environ'): readonly string[] {
+  return readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0').slice(0, -1);
 }

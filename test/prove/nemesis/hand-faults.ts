@@ -1,14 +1,17 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { startAttempts } from '../../support/attempts.ts';
 import { holdLedger } from '../../support/held-ledger.ts';
 import type { TestInstance } from '../../support/instance.ts';
 import { connectTemporal } from '../../support/temporal-hand.ts';
 import { armFailpoint } from '../../support/failpoints.ts';
 import { until } from '../../support/until.ts';
-import { createOperator } from '../operator.ts';
+import { createOperator, pausedSources } from '../operator.ts';
 import type { Fault } from './fault.ts';
+
+const attemptProgram = fileURLToPath(new URL('../parts/attempt.ts', import.meta.url));
 
 const backfilled = [
   ['shop', 'clicks'],
@@ -27,13 +30,18 @@ export const handFaults: readonly Fault[] = [
   {
     name: 'the same batch worked on twice',
     async strike({ instance }) {
-      await using attempts = await startAttempts(instance);
-      let times = 0;
-      for (const batchId of await openBatches(instance)) {
-        await attempts.run(`batch ${batchId}`);
-        times += 1;
+      await using attempts = await startAttempts(instance, { program: attemptProgram });
+      // So long that both are at it.
+      const point = await armFailpoint(instance.urls.home, 'before-commit=delay:3s*20');
+      try {
+        const isMuch = async () => (await openBatches(instance)).length >= 5;
+        await until('batches of several lanes', isMuch, 15_000).catch(() => undefined);
+        const batches = await openBatches(instance);
+        await Promise.all(batches.map((batchId) => attempts.run(`batch ${batchId}`)));
+        return batches.length;
+      } finally {
+        await point.disarm();
       }
-      return times;
     },
   },
   {
@@ -81,7 +89,15 @@ export const handFaults: readonly Fault[] = [
       }
     },
   },
-  { name: 'nothing but poison', needs: 'poison', strike: async () => sleep(500, 1) },
+  {
+    name: 'nothing but poison, until a lane pauses',
+    needs: 'poison',
+    async strike({ instance }) {
+      const isPaused = async () => (await pausedSources(instance)).length > 0;
+      await until('a lane to pause', isPaused, 60_000);
+      return 1;
+    },
+  },
   {
     name: 'pause and resume',
     async strike({ instance, random }) {
@@ -113,12 +129,22 @@ function terminated(type: string): Fault {
   };
 }
 
+/** The first one of each lane. */
 async function openBatches(instance: TestInstance): Promise<readonly string[]> {
   const rows = await instance.catalog<{ batch_id: string }>(
-    `SELECT batch_id FROM millrace.batches WHERE state <> 'settled' AND run = 'live'
-      ORDER BY plan_order LIMIT 3`,
+    `SELECT DISTINCT ON (source, lane) batch_id FROM millrace.batches
+      WHERE state <> 'settled' AND run = 'live' ORDER BY source, lane, plan_order`,
   );
   return rows.map(({ batch_id }) => batch_id);
+}
+
+/** Of batches of `shop` that are on their way; false: there is none. */
+async function stagedKeys(instance: TestInstance): Promise<readonly string[] | false> {
+  const rows = await instance.catalog<{ key: string }>(
+    `SELECT DISTINCT staging_key AS key FROM millrace.extracts JOIN millrace.batches USING (batch_id)
+      WHERE state <> 'settled' AND source = 'shop'`,
+  );
+  return rows.length > 0 && rows.map(({ key }) => key);
 }
 
 /** Changes what is staged of a few batches that wait with their loads. */
@@ -128,14 +154,10 @@ async function meddle(
 ): Promise<number> {
   const held = await holdLedger(instance.urls.destinations['warehouse'] ?? '');
   try {
-    const waits = async () => (await held.waiting()) > 0;
-    if (!(await until('a load to wait', waits, 20_000).catch(() => false))) return 0;
-    const keys = await instance.catalog<{ key: string }>(
-      `SELECT DISTINCT staging_key AS key FROM millrace.extracts JOIN millrace.batches USING (batch_id)
-        WHERE state <> 'settled' AND source = 'shop'`,
-    );
+    const waiting = async () => (await held.waiting()) > 0 && stagedKeys(instance);
+    const keys = await until('a load of staged files to wait', waiting, 30_000).catch(() => []);
     let times = 0;
-    for (const { key } of keys) {
+    for (const key of keys) {
       for (const file of await filesUnder(join(instance.urls.home, 'staging', key))) {
         await damage(file).then(
           () => (times += 1),

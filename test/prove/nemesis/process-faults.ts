@@ -6,6 +6,7 @@ import type { ChildName, TestInstance } from '../../support/instance.ts';
 import { killTree } from '../../support/kill-tree.ts';
 import { startSecondWorker } from '../../support/second-worker.ts';
 import { createOperator } from '../operator.ts';
+import { until } from '../../support/until.ts';
 import type { Fault, Stage } from './fault.ts';
 
 /** Processes that die, stand still or are there twice. */
@@ -57,7 +58,7 @@ export const processFaults: readonly Fault[] = [
     name: 'everything killed at once',
     async strike({ instance }) {
       killTree(instance.urls.pid);
-      await instance.up();
+      await startAgain(instance);
       return 1;
     },
   },
@@ -65,7 +66,7 @@ export const processFaults: readonly Fault[] = [
     name: 'supervisor killed',
     async strike({ instance }) {
       process.kill(instance.urls.pid, 'SIGKILL');
-      await instance.up();
+      await startAgain(instance);
       return 1;
     },
   },
@@ -122,8 +123,17 @@ function signalled(child: ChildName, signal: NodeJS.Signals): Fault {
 async function loseTemporal({ instance }: Stage): Promise<number> {
   await instance.cli('down');
   await rm(join(instance.urls.home, 'temporal'), { recursive: true });
-  await instance.up();
+  await startAgain(instance);
   return 1;
+}
+
+/** While another fault fills the disk, or has a database away, it does not start. */
+async function startAgain(instance: TestInstance): Promise<void> {
+  const start = async () => {
+    await instance.up();
+    return true;
+  };
+  await until('it to start again', start, 180_000);
 }
 
 /** The server that holds a destination and the database that is a source. */

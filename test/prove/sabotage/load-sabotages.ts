@@ -1,5 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { EncodedRows } from '../../../core/destination.ts';
+import { settleLoaded } from '../../../activities/settle-loaded.ts';
+import type { EncodedRows, LedgerRow } from '../../../core/destination.ts';
+import { must } from '../../../core/errors.ts';
 import { rowColumns } from '../../../core/mapping.ts';
 import { aroundLoads } from './around-loads.ts';
 import type { Sabotage } from './sabotage.ts';
@@ -18,11 +19,19 @@ export const ledger: Sabotage = {
 };
 
 export const fence: Sabotage = {
-  breaks: 'loads do not keep out one another: of the same batch, or of the same table',
+  breaks: 'attempts do not keep out one another: each looks into the ledger before it waits',
   word: 'duplicate',
-  provokedBy: ['backfill and retry of the same events at once'],
+  provokedBy: ['the same batch worked on twice'],
   dependencies: (real) =>
-    aroundLoads(real, () => ({ fence: async () => undefined, lockTables: async () => undefined })),
+    aroundLoads(real, (load, { destination, request: { claim } }) => ({
+      fence: async () => undefined,
+      lockTables: async () => undefined,
+      async claim() {
+        const [standing] = await destination.readLedger([claim.batchId], real.signal());
+        await load.claim();
+        return standing ?? null;
+      },
+    })),
 };
 
 export const dedup: Sabotage = {
@@ -38,27 +47,20 @@ export const dedup: Sabotage = {
     })),
 };
 
-const lateMs = 500;
-
 export const settle: Sabotage = {
   breaks: 'a delivery is settled before COMMIT',
   word: 'lost',
   provokedBy: ['kill at settled'],
   dependencies: (real) =>
-    aroundLoads(real, (load) => {
-      let isLeft = false;
-      const commitLate = async () => {
-        await sleep(lateMs);
-        await load.commit().catch(() => undefined); // nobody waits for it any more
-        await load[Symbol.asyncDispose]();
-      };
+    aroundLoads(real, (load, { name, request: { claim } }) => {
+      let row: LedgerRow | undefined;
       return {
-        async commit() {
-          isLeft = true;
-          void commitLate();
+        async conclude(counts) {
+          return (row = await load.conclude(counts));
         },
-        async [Symbol.asyncDispose]() {
-          if (!isLeft) await load[Symbol.asyncDispose]();
+        async commit() {
+          await settleLoaded(real, { batchId: claim.batchId, destination: name }, must(row));
+          await load.commit();
         },
       };
     }),

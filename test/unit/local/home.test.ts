@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { homeDirectory, keepSecret, openHome } from '../../../local/home.ts';
+import { homeDirectory, keepSecret, openHome, writePrivateFile } from '../../../local/home.ts';
 import { readInstance, readState } from '../../../local/instance.ts';
 import { claimHome, readOwner, releaseHome } from '../../../local/owner-lock.ts';
 import { StateFile } from '../../../local/state-file.ts';
@@ -77,6 +77,14 @@ describe('the state of a home', () => {
     await writeFile(home.state, '{"phase":');
     expect(await readState(folder.path)).toEqual({});
   });
+});
+
+test('a file that cannot be replaced leaves no draft beside it', async () => {
+  await using folder = await makeFolder();
+  const taken = join(folder.path, 'taken');
+  await mkdir(taken);
+  await expect(writePrivateFile(taken, 'content')).rejects.toThrow(/EISDIR|ENOTEMPTY|EEXIST/);
+  expect(await readdir(folder.path)).toEqual(['taken']);
 });
 
 describe('the owner of a home', () => {
