@@ -19,7 +19,7 @@ import { startWithParts } from './parts/start-with-parts.ts';
 import { createRandom, type Random } from './random.ts';
 import type { RoundResult } from './report.ts';
 import type { SabotageName } from './sabotage/sabotages.ts';
-import { configurationFor, environment, tables } from './scenario.ts';
+import { configurationFor, environmentFor, tables } from './scenario.ts';
 import { makeAppEvents } from './workload/app-events.ts';
 import { sendEvents } from './workload/app-client.ts';
 import { openShopFiles, type ShopFiles } from './workload/shop-files.ts';
@@ -73,7 +73,7 @@ export async function prove(plan: ProofPlan): Promise<ProofResult> {
   await using instance = await startWithParts({
     config: configurationFor(network),
     environment: {
-      ...environment,
+      ...environmentFor(Math.max(...plan.rounds.map(({ events }) => events))),
       ...network.environment,
       ...(disk && { MILLRACE_HOME: disk.home }),
     },

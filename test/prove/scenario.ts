@@ -54,11 +54,18 @@ function merge(source: string, stream: string, destinations: readonly string[]) 
   return { source, stream, table, write: 'merge', key: 'id', destinations } as const;
 }
 
-/** Short heartbeats, small batches, and staged files that are soon swept. */
-export const environment = {
+const smallBatchBytes = 128 * 1024;
+/** So that a round makes some tens of batches of every source, however many events it has. */
+const batchBytesPerEvent = 16;
+
+/**
+ * Short heartbeats, small batches, and staged files that are soon swept.
+ * @param roundEvents of the largest round
+ */
+export const environmentFor = (roundEvents: number) => ({
   MILLRACE_ALLOW_FAULTS: '1',
   MILLRACE_PATIENCE: '0.05',
-  MILLRACE_MAX_BATCH_BYTES: String(128 * 1024),
+  MILLRACE_MAX_BATCH_BYTES: String(Math.max(smallBatchBytes, batchBytesPerEvent * roundEvents)),
   MILLRACE_MIN_FREE_BYTES: String(64 * 1024 ** 2),
   MILLRACE_KEEP_EXTRACTS_MS: String(60_000),
-};
+});
