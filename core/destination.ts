@@ -242,6 +242,12 @@ export interface Destination extends AsyncDisposable {
   /** @throws PipelineError `destination-unavailable` or `invalid-config`, saying what to do. */
   check(signal: AbortSignal): Promise<void>;
 
+  /**
+   * What only tables that are not there yet need: everything else goes on without it.
+   * @throws PipelineError `invalid-config`, saying what to do.
+   */
+  checkNewTables?(signal: AbortSignal): Promise<void>;
+
   /** Creates the schema `_millrace` with the ledger, if absent. */
   prepare(signal: AbortSignal): Promise<void>;
 

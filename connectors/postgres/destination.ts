@@ -12,7 +12,7 @@ import { PipelineError } from '../../core/errors.ts';
 import type { Mapping, TableName } from '../../core/mapping.ts';
 import { PostgresConnections } from './connection.ts';
 import { forgetIds } from './event-ids.ts';
-import { noGrants, type Grants } from './grants.ts';
+import { checkRoles, noGrants, type Grants } from './grants.ts';
 import { ensureDatabase } from './ensure-database.ts';
 import { prepareLedger, selectLedger } from './ledger.ts';
 import type { LedgerKey } from './ledger-key.ts';
@@ -64,6 +64,10 @@ export class PostgresDestination implements Destination {
       'invalid-config',
       `the role may not create schemas at ${place}: GRANT CREATE ON DATABASE to it`,
     );
+  }
+
+  async checkNewTables(signal: AbortSignal): Promise<void> {
+    await checkRoles((sql, values) => this.#connections.query(sql, values, signal), this.#grants);
   }
 
   async prepare(signal: AbortSignal): Promise<void> {

@@ -18,7 +18,9 @@ export function destinationRoutes(server: ServerContext): Hono {
         name,
         requireBlock('destination', destinations, name),
       );
-      await open.destination.check(AbortSignal.timeout(checkTimeoutMs));
+      const patience = AbortSignal.timeout(checkTimeoutMs);
+      await open.destination.check(patience);
+      await open.destination.checkNewTables?.(patience);
       const answer: DestinationCheckAnswer = { destination: name, ok: true };
       return context.json(answer);
     });

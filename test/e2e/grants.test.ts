@@ -34,6 +34,8 @@ async function asSuperuser(sql: string): Promise<void> {
 test('a role that is not there stops new tables alone, until it is made', async () => {
   await instance.write('millrace.yaml', config(', grants: { select: [analyst] }'));
   await instance.json(['apply']);
+  const check = ['destination', 'check', 'warehouse'];
+  expect((await instance.cli(...check)).stderr).toMatch(/no table can be made: .* "analyst"/);
   await instance.write('data/first-2.ndjson', '{"n": 2}\n');
   await instance.write('data/second-1.ndjson', '{"n": 1}\n');
   const { code, stderr } = await instance.cli('sync');
@@ -45,6 +47,7 @@ test('a role that is not there stops new tables alone, until it is made', async 
   ]);
 
   await asSuperuser(`CREATE ROLE analyst LOGIN PASSWORD 'reads'`);
+  expect((await instance.cli(...check)).code).toBe(0);
   await instance.json(['sync']);
   const own = new URL(instance.urls.destinations['warehouse'] ?? '');
   [own.username, own.password] = ['analyst', 'reads'];

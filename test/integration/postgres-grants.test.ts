@@ -54,6 +54,7 @@ const ids = (from: number, to: number) =>
 
 test('the roles read a new table and columns that it gets later, and write nothing', async () => {
   await using destination = await granting(['analyst', 'Data Team']);
+  await destination.checkNewTables?.(signal);
   await destination.applyMapping(mappingOf(orders, orderColumns), signal);
   await loadBatch(destination, batchOf(encoding), callbacks);
   for (const role of ['analyst', 'Data Team']) {
@@ -121,6 +122,11 @@ test('everyone may be public', async () => {
 
 test('a role that is not there is named, with what to do, and no table is made', async () => {
   await using destination = await granting(['analyst', 'nobody here']);
+  await destination.check(signal); // tables that are there go on
+  await expect(destination.checkNewTables?.(signal)).rejects.toMatchObject({
+    kind: 'invalid-config',
+    message: expect.stringMatching(/no table can be made: .* CREATE ROLE "nobody here"/) as string,
+  });
   await expect(destination.applyMapping(mappingOf(orders), signal)).rejects.toMatchObject({
     kind: 'schema-rejected',
     message: expect.stringMatching(
