@@ -7,7 +7,8 @@ import type { Network } from './network.ts';
 
 /** A person who keeps large amounts out of some tables, lets them in again, and retries what failed. */
 export interface Operator {
-  keepLargeOut(): Promise<void>;
+  /** @param below amounts from this on are refused; they are spread evenly over 0 to 1,000 */
+  keepLargeOut(below: number): Promise<void>;
   letLargeIn(): Promise<void>;
   /** Retries every group that the warehouse refused; does not wait for the end. */
   retryRefused(): Promise<number>;
@@ -36,11 +37,11 @@ export function createOperator(instance: TestInstance, network: Network): Operat
     }
   };
   return {
-    keepLargeOut: () =>
+    keepLargeOut: (below) =>
       change(
         (table) =>
           `ALTER TABLE ${table} DROP CONSTRAINT IF EXISTS small,
-             ADD CONSTRAINT small CHECK (amount < 980) NOT VALID`,
+             ADD CONSTRAINT small CHECK (amount < ${below}) NOT VALID`,
       ),
     letLargeIn: () => change((table) => `ALTER TABLE ${table} DROP CONSTRAINT IF EXISTS small`),
     async retryRefused() {

@@ -54,8 +54,9 @@ export interface ProofResult {
 const prologueEvents = 600;
 /** A new field appears in every so many rounds. */
 const newFieldEvery = 5;
-/** Of these some are refused by the warehouse. */
+/** Of these some are refused by the warehouse: one in fifty, otherwise one in five hundred. */
 const refusable = 600;
+const [oneInFifty, oneInFiveHundred] = [980, 998];
 /** No fault takes so long, unless another one took away what it waits for. */
 const strikeMs = 300_000;
 /** Events that flow again and again while a fault waits for its moment. */
@@ -146,7 +147,7 @@ class Run {
   async prologue(): Promise<void> {
     await this.#sendShare(0, prologueEvents, { isClean: true });
     await this.#drain('the first events');
-    await this.#operator.keepLargeOut();
+    await this.#operator.keepLargeOut(oneInFiveHundred);
   }
 
   async play({ number, faults, events }: Round): Promise<void> {
@@ -168,7 +169,7 @@ class Run {
     const drainSeconds = await this.#drain(`round ${number}, ${planned}`, {
       mayPause: needs.has('poison'),
     });
-    if (hasRefused) await this.#operator.keepLargeOut();
+    if (hasRefused) await this.#operator.keepLargeOut(oneInFiveHundred);
     this.#rounds.push({ round: number, strikes, drainSeconds });
     const times = strikes.map((strike) => strike.times).join(', ');
     this.#plan.say(
@@ -178,6 +179,7 @@ class Run {
 
   /** Events that the warehouse refuses, and would not any more: they are there to be retried. */
   async #refuseSome(round: number): Promise<void> {
+    await this.#operator.keepLargeOut(oneInFifty);
     await this.#sendShare(round, refusable, {});
     await this.#drain(`round ${round}, before its faults`);
     await this.#operator.letLargeIn();
