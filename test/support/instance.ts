@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
 import { readState } from '../../local/instance.ts';
 import { programBehind } from '../../local/processes.ts';
+import { queryAt } from './postgres-server.ts';
 import { removeHome } from './remove-home.ts';
 import { until } from './until.ts';
 
@@ -103,9 +103,9 @@ export async function startInstance(options: TestInstanceOptions = {}): Promise<
       await writeFile(join(directory, name), content);
       return join(directory, name);
     },
-    catalog: (sql, values) => query(urls.catalogUrl, sql, values),
+    catalog: (sql, values) => queryAt(urls.catalogUrl, sql, values),
     warehouse: (sql, values, name = 'warehouse') =>
-      query(urls.destinations[name] ?? '', sql, values),
+      queryAt(urls.destinations[name] ?? '', sql, values),
     pidOf: (child) =>
       until(`the program of ${child}`, async () => {
         const wrapper = (await readState(environment.MILLRACE_HOME)).children?.[child];
@@ -152,16 +152,6 @@ export function spawnCli(
     env: environment,
     stdio: 'pipe',
   });
-}
-
-async function query<T>(url: string, sql: string, values: unknown[] = []): Promise<T[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query(sql, values)).rows as T[];
-  } finally {
-    await client.end();
-  }
 }
 
 /** The tests' own environment without settings of an instance around them. */
