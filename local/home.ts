@@ -65,11 +65,9 @@ async function refuseFullDisk(directory: string): Promise<void> {
 /** A random secret that is made once and then stays; two starts at once agree on one. */
 export async function keepSecret(file: string): Promise<string> {
   const draft = `${file}.${randomUUID()}`;
-  await writeFile(draft, `${randomBytes(32).toString('base64url')}\n`, {
-    mode: 0o600,
-    flush: true,
-  });
+  const secret = `${randomBytes(32).toString('base64url')}\n`;
   try {
+    await writeFile(draft, secret, { mode: 0o600, flush: true });
     await link(draft, file);
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error;

@@ -18,7 +18,7 @@ describe('a proof of a product that is broken finds it:', () => {
       await using folder = await makeFolder();
       const { provokedBy: kinds } = sabotages[name];
       const plan = { seed: name, events: 3_000, faults: 1, kinds, perRound: 1 };
-      const { violations } = await prove({
+      const { rounds, violations } = await prove({
         seed: plan.seed,
         rounds: planRounds(plan),
         faults,
@@ -27,6 +27,7 @@ describe('a proof of a product that is broken finds it:', () => {
         sabotage: name,
         drainMs,
       });
+      expect(rounds.flatMap(({ strikes }) => strikes).every(({ times }) => times > 0)).toBe(true);
       expect(violations.map((violation) => violation.word)).toContain(word);
     },
   );

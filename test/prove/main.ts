@@ -62,6 +62,7 @@ async function run(options: ProofOptions, kinds: readonly string[]): Promise<Pro
       interrupted: interruption(),
     });
     const lines = toFaultLines(result.rounds, result.violations);
+    const strikes = result.rounds.flatMap((round) => round.strikes);
     return {
       date: new Date().toISOString(),
       commit: describeCommit(),
@@ -73,6 +74,8 @@ async function run(options: ProofOptions, kinds: readonly string[]): Promise<Pro
       faults: lines,
       totals: countWords(result.violations),
       strikes: lines.reduce((sum, { times }) => sum + times, 0),
+      planned: strikes.length,
+      struck: strikes.filter(({ times }) => times > 0).length,
       kinds: lines.filter(({ times }) => times > 0).length,
       stuck: result.stuck,
       notes: [...skippedKinds(), ...result.notes],
@@ -92,9 +95,11 @@ function interruption(): Promise<never> {
   });
 }
 
-function toCommand({ events, faults: count, seed, only, perRound, sabotage }: ProofOptions) {
+function toCommand({ events, faults: count, seed, only, ...rest }: ProofOptions) {
+  const { perRound, drainSeconds, sabotage } = rest;
   const chosen = only.map((text) => ` --only '${text}'`).join('');
-  return `npm run prove -- --events ${events} --faults ${count} --per-round ${perRound} --seed ${seed}${chosen}${sabotage ? ` --sabotage ${sabotage}` : ''}`;
+  const broken = sabotage ? ` --sabotage ${sabotage}` : '';
+  return `npm run prove -- --events ${events} --faults ${count} --per-round ${perRound} --drain-seconds ${drainSeconds} --seed ${seed}${chosen}${broken}`;
 }
 
 async function save(report: ProofReport): Promise<void> {

@@ -99,12 +99,22 @@ export async function prove(plan: ProofPlan): Promise<ProofResult> {
   }
 }
 
-/** Only root can. */
-export const canMount = process.getuid?.() === 0;
+/** Not even root can everywhere. */
+export const canMount = await mayMount();
 const diskSize = '3g';
 
 async function mountDisk() {
   return canMount ? mountSmallDisk(diskSize) : null;
+}
+
+async function mayMount(): Promise<boolean> {
+  if (process.getuid?.() !== 0) return false;
+  try {
+    await using _disk = await mountSmallDisk('1m');
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 type Standing = Omit<Stage, 'random'>;
@@ -203,7 +213,7 @@ class Run {
   result(): Omit<ProofResult, 'violations'> {
     return {
       rounds: this.#rounds,
-      events: this.#appEvents + this.#files.lineCount + this.#store.rowCount,
+      events: this.#journal.taken,
       stuck: this.#stuck,
       notes: this.#notes,
     };
@@ -225,6 +235,9 @@ class Run {
         random: random.fork('clients'),
         journal: this.#journal,
         patienceMs: this.#plan.sabotage ? 3_000 : 180_000, // what is broken may take in nothing more
+        onRefused: (why) => {
+          if (!this.#plan.sabotage) this.#stuck.push(`round ${round}: ${why}`);
+        },
         target: () => ({ url: this.#instance.urls.console ?? console, token: tokens['app'] ?? '' }),
       }),
       this.#files.write({ ...shared, count: inFiles, random: random.fork('files') }),

@@ -45,11 +45,13 @@ export async function startAttempts(
   });
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   const exited = once(child, 'exit');
-  await lines.next();
+  if ((await lines.next()).done) throw new Error('attempts do not start');
   return {
     async run(command) {
       child.stdin.write(`${command}\n`);
-      return JSON.parse((await lines.next()).value ?? 'null');
+      const { value, done } = await lines.next();
+      if (done) throw new Error(`attempts ended before ${command}`);
+      return JSON.parse(value) as AttemptResult;
     },
     async untilStopped() {
       const marker = join(home, 'failpoints', `${stopAt}.1`);

@@ -12,39 +12,49 @@ export interface Backup {
 export async function takeBackup(url: string): Promise<Backup> {
   const name = decodeURIComponent(new URL(url).pathname.slice(1));
   const copy = `${name}_backup_${process.hrtime.bigint()}`;
-  await copyDatabase(url, { from: name, to: copy });
+  try {
+    await until(`a copy of ${name}`, async () => {
+      await copyDatabase(url, { from: name, to: copy });
+      return true;
+    });
+  } finally {
+    await until(`${name} to let us in again`, async () => {
+      await allowConnections(url, name);
+      return true;
+    });
+  }
   return {
     change: (sql) => withServer(url, async (client) => void (await client.query(sql)), copy),
     async restore() {
-      await withServer(url, (client) => dropDatabase(client, name));
-      await copyDatabase(url, { from: copy, to: name });
+      // A fault may strike in the middle: what was dropped has to come back.
+      await until(`${name} to be restored`, async () => {
+        await copyDatabase(url, { from: copy, to: name });
+        return true;
+      });
     },
   };
 }
 
-/** Nobody may be connected to what is copied. */
+/** In place of what is there under the name. Nobody may be connected to what is copied. */
 async function copyDatabase(url: string, { from, to }: { from: string; to: string }) {
   await withServer(url, async (client) => {
     const source = pg.escapeIdentifier(from);
     await client.query(`ALTER DATABASE ${source} ALLOW_CONNECTIONS false`);
-    try {
-      await until(`a copy of ${from}`, async () => {
-        await client.query(
-          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`,
-          [from],
-        );
-        await client.query(`CREATE DATABASE ${pg.escapeIdentifier(to)} TEMPLATE ${source}`);
-        return true;
-      });
-    } finally {
-      await client.query(`ALTER DATABASE ${source} ALLOW_CONNECTIONS true`);
-    }
+    await client.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`,
+      [from],
+    );
+    await client.query(`DROP DATABASE IF EXISTS ${pg.escapeIdentifier(to)} WITH (FORCE)`);
+    await client.query(`CREATE DATABASE ${pg.escapeIdentifier(to)} TEMPLATE ${source}`);
     await client.query(`ALTER DATABASE ${pg.escapeIdentifier(to)} ALLOW_CONNECTIONS true`);
   });
 }
 
-async function dropDatabase(client: pg.Client, name: string): Promise<void> {
-  await client.query(`DROP DATABASE ${pg.escapeIdentifier(name)} WITH (FORCE)`);
+async function allowConnections(url: string, name: string): Promise<void> {
+  const database = pg.escapeIdentifier(name);
+  await withServer(url, async (client) => {
+    await client.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS true`);
+  });
 }
 
 async function withServer(

@@ -16,7 +16,12 @@ export interface SmallDisk extends AsyncDisposable {
 /** A file system of its own for a home. */
 export async function mountSmallDisk(size: string): Promise<SmallDisk> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-disk-'));
-  await run('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder]);
+  try {
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder]);
+  } catch (error) {
+    await rm(folder, { recursive: true });
+    throw error;
+  }
   const filler = join(folder, 'filler');
   return {
     home: join(folder, 'home'),
@@ -26,7 +31,8 @@ export async function mountSmallDisk(size: string): Promise<SmallDisk> {
     },
     free: () => rm(filler, { force: true }),
     async [Symbol.asyncDispose]() {
-      await run('umount', [folder]);
+      // Something may still have a file open there, for instance after a strike that was broken off.
+      await run('umount', [folder]).catch(() => run('umount', ['--lazy', folder]));
       await rm(folder, { recursive: true, force: true });
     },
   };

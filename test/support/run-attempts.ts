@@ -38,8 +38,12 @@ export async function runAttempts(parts: AttemptParts = {}): Promise<void> {
 async function attemptLine(activities: Activities, line: string) {
   const [verb, subject = ''] = line.split(' ');
   const attempt = new Attempt(activities);
-  const result = await (verb === 'plan' ? attempt.plan(subject) : attempt.process(subject));
-  return { result, failures: attempt.failures };
+  try {
+    const result = await (verb === 'plan' ? attempt.plan(subject) : attempt.process(subject));
+    return { result, failures: attempt.failures };
+  } catch {
+    return { result: [], failures: attempt.failures }; // the last of them says why
+  }
 }
 
 async function openActivities(

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Client, Connection, type WorkflowExecutionInfo } from '@temporalio/client';
 import type { TestInstance } from './instance.ts';
 
@@ -6,6 +7,8 @@ export interface TemporalHand extends AsyncDisposable {
   readonly client: Client;
   /** Workflows that run now; Temporal's lists lag behind a little. */
   running(type: string): Promise<readonly WorkflowExecutionInfo[]>;
+  /** Lets it begin anew from the last of its workflow tasks. */
+  reset(workflow: WorkflowExecutionInfo): Promise<void>;
   /** Names of all schedules. */
   schedules(): Promise<readonly string[]>;
   retentionDays(): Promise<number>;
@@ -22,6 +25,18 @@ export async function connectTemporal({ urls }: TestInstance): Promise<TemporalH
     async running(type) {
       const query = `WorkflowType = "${type}" AND ExecutionStatus = "Running"`;
       return Array.fromAsync(client.workflow.list({ query }));
+    },
+    async reset({ workflowId, runId }) {
+      const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+      const last = history.events?.findLast((event) => event.workflowTaskCompletedEventAttributes);
+      if (!last) throw new Error('none of its workflow tasks was completed yet');
+      await connection.workflowService.resetWorkflowExecution({
+        namespace,
+        workflowExecution: { workflowId, runId },
+        reason: 'by hand',
+        requestId: randomUUID(),
+        workflowTaskFinishEventId: last.eventId ?? null,
+      });
     },
     async schedules() {
       const found = await Array.fromAsync(client.schedule.list());

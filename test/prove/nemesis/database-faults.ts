@@ -22,7 +22,8 @@ export const databaseFaults: readonly Fault[] = [
   },
   {
     name: 'all sessions terminated',
-    strike: async ({ instance }) => terminate(instance, await sessions(instance)),
+    strike: async ({ instance }) =>
+      Math.min(await terminate(instance, await sessions(instance)), 1),
   },
   {
     name: 'destination read-only',
@@ -86,12 +87,16 @@ async function withSetting(stage: Stage, { set, unset }: Setting): Promise<numbe
   const say = (sql: string) => queryAt(url.toString(), sql);
   const forget = () =>
     say(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`);
-  await say(set(name));
-  await forget();
-  await sleep(6_000);
-  await until(`${name} to be as it was`, async () => say(unset(name)));
-  await forget(); // sessions keep what they began with
-  return 1;
+  try {
+    await say(set(name));
+    await forget();
+    await sleep(6_000);
+    return 1;
+  } finally {
+    // Another fault may have its server away. Sessions keep what they began with.
+    const undo = async () => [await say(unset(name)), await forget()];
+    await until(`${name} to be as it was`, undo, 180_000);
+  }
 }
 
 type Destination = 'warehouse' | 'archive';

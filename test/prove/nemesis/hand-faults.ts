@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { startAttempts } from '../../support/attempts.ts';
 import { holdLedger } from '../../support/held-ledger.ts';
 import type { TestInstance } from '../../support/instance.ts';
-import { connectTemporal } from '../../support/temporal-hand.ts';
+import { connectTemporal, type TemporalHand } from '../../support/temporal-hand.ts';
 import { armFailpoint } from '../../support/failpoints.ts';
 import { until } from '../../support/until.ts';
 import { createOperator, pausedSources } from '../operator.ts';
@@ -27,6 +27,8 @@ export const handFaults: readonly Fault[] = [
   terminated('syncSource'),
   terminated('processBatch'),
   terminated('maintain'),
+  reset('syncSource'),
+  reset('processBatch'),
   {
     name: 'the same batch worked on twice',
     async strike({ instance }) {
@@ -37,8 +39,10 @@ export const handFaults: readonly Fault[] = [
         const isMuch = async () => (await openBatches(instance)).length >= 5;
         await until('batches of several lanes', isMuch, 15_000).catch(() => undefined);
         const batches = await openBatches(instance);
-        await Promise.all(batches.map((batchId) => attempts.run(`batch ${batchId}`)));
-        return batches.length;
+        const results = await Promise.all(
+          batches.map((batchId) => attempts.run(`batch ${batchId}`)),
+        );
+        return results.some(({ result }) => [result].flat().length > 0) ? 1 : 0;
       } finally {
         await point.disarm();
       }
@@ -110,21 +114,38 @@ export const handFaults: readonly Fault[] = [
 ];
 
 function terminated(type: string): Fault {
+  const terminate: HandMove = async ({ client }, { workflowId }) =>
+    void (await client.workflow.getHandle(workflowId).terminate('by hand'));
+  return handled(`${type} terminated by hand`, type, terminate);
+}
+
+function reset(type: string): Fault {
+  return handled(`${type} reset by hand`, type, (hand, workflow) => hand.reset(workflow));
+}
+
+type HandMove = (
+  hand: TemporalHand,
+  workflow: Awaited<ReturnType<TemporalHand['running']>>[number],
+) => Promise<void>;
+
+/** Does something to all workflows of a type that run. */
+function handled(name: string, type: string, move: HandMove): Fault {
   return {
-    name: `${type} terminated by hand`,
+    name,
     async strike({ instance }) {
       await using hand = await connectTemporal(instance);
-      const running = await until(`a ${type} to terminate`, async () => {
+      const find = async () => {
         const found = await hand.running(type);
         return found.length > 0 && found;
-      }).catch(() => []);
-      for (const { workflowId } of running) {
-        await hand.client.workflow
-          .getHandle(workflowId)
-          .terminate('by hand')
-          .catch(() => undefined); // it ended by itself
+      };
+      let times = 0;
+      for (const workflow of await until(`a ${type}`, find).catch(() => [])) {
+        await move(hand, workflow).then(
+          () => (times += 1),
+          () => undefined, // it ended by itself
+        );
       }
-      return running.length;
+      return Math.min(times, 1);
     },
   };
 }
@@ -165,7 +186,7 @@ async function meddle(
         );
       }
     }
-    return times;
+    return Math.min(times, 1);
   } finally {
     await held.letGo();
   }

@@ -17,7 +17,9 @@ export function judgeMerge(given: StreamEvidence): readonly Violation[] {
 
 function judgeVersion(stream: StreamCase, body: SentBody): void {
   const { key, content, round } = body;
-  const waits = stream.held(body).length > 0;
+  const records = stream.held(body).length;
+  const waits = records > 0;
+  if (records > 1) stream.report('duplicate', key, `${records} records of one failure`, round);
   if (content === null && !waits && !isSuperseded(stream, body))
     stream.reportMissing(key, 'a version that cannot load is nowhere', round);
   if (content !== null && waits)

@@ -30,8 +30,14 @@ function judgeTable(
     (evidence.unplanned[source] ?? 0) === 0 &&
     evidence.batches.every((batch) => batch.source !== source || batch.state === 'settled');
   const isReadAgain = evidence.batches.some(
-    (batch) => batch.source === source && batch.run.startsWith('backfill/'),
+    (batch) =>
+      batch.source === source && batch.run.startsWith('backfill/') && isOf(stream, batch.lane),
   );
   const given = { source, destination, bodies, rows, failed, isDrained, isReadAgain };
   return write === 'append' ? judgeAppend(given) : judgeMerge(given);
+}
+
+/** Lanes are files and tables, and are named like the stream that they bring. */
+function isOf(stream: string, lane: string): boolean {
+  return lane.split('.').includes(stream);
 }

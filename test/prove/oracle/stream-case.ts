@@ -12,7 +12,7 @@ export interface StreamEvidence {
   readonly failed: readonly FailedRow[];
   /** Whether all that was taken is planned and settled: what is missing then stays missing. */
   readonly isDrained: boolean;
-  /** Whether ranges of the source were read a second time: by a backfill. */
+  /** Whether ranges of it were read a second time: by a backfill. */
   readonly isReadAgain: boolean;
 }
 

@@ -18,6 +18,8 @@ export interface AppRound {
   readonly patienceMs: number;
   /** Asked for each time: ports may change. */
   readonly target: () => AppTarget;
+  /** What every client sends is in order: one that is refused, or gives up, has found a defect. */
+  readonly onRefused: (why: string) => void;
 }
 
 const perRequest = 100;
@@ -64,8 +66,13 @@ async function sendRequest(events: readonly AppEvent[], given: AppRound): Promis
 async function postUntilTaken(body: string, given: AppRound): Promise<Outcome> {
   for (const end = Date.now() + given.patienceMs; ;) {
     const outcome = await post(body, given);
-    if (outcome !== 'unknown' || Date.now() > end) return outcome;
-    await sleep(pauseMs);
+    if (outcome === 'ok') return outcome;
+    if (outcome === 'failed') given.onRefused('a good request was refused');
+    else if (Date.now() <= end) {
+      await sleep(pauseMs);
+      continue;
+    } else given.onRefused(`a client had no answer for ${given.patienceMs / 1_000} s`);
+    return outcome;
   }
 }
 

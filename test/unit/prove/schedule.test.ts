@@ -47,6 +47,8 @@ test('a violation stands in the line of its fault, and one of a batch in the las
     faults,
     totals: countWords(violations),
     strikes: 4,
+    planned: 2,
+    struck: 2,
     kinds: 2,
     stuck: [],
     notes: [],
@@ -55,5 +57,6 @@ test('a violation stands in the line of its fault, and one of a batch in the las
   expect(isSound(report)).toBe(false);
   expect(isSound({ ...report, violations: [], stuck: ['round 1'] })).toBe(false);
   expect(isSound({ ...report, violations: [] })).toBe(true);
+  expect(isSound({ ...report, violations: [], struck: 1 })).toBe(false);
   expect(toText(report)).toContain('| all, batches too | 4 | 1 | 0 | 1 |');
 });
