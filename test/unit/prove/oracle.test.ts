@@ -253,20 +253,22 @@ describe('the oracle', () => {
 
   test('lets a bad version of a row go where a backfill met a newer one, and nowhere else', () => {
     const bad = (version: string) => [...entries, ...sent(3, 'orders', [['7', null, version]])];
-    const again: Evidence = {
+    const readAgain = (lane: string): Evidence => ({
       ...sound,
-      batches: [...sound.batches, { ...batch('b4', 'a', 'b', 0), run: 'backfill/again' }],
+      batches: [...sound.batches, { ...batch('b4', 'a', 'b', 0), lane, run: 'backfill/again' }],
       destinations: {
         warehouse: {
           ...sound.destinations['warehouse']!,
           ledger: [...sound.destinations['warehouse']!.ledger, ledger('b4', {})],
         },
       },
-    };
+    });
+    const again = readAgain('orders.ndjson');
     const lost = [{ word: 'lost', subject: '7' }];
     expect(found(sound, bad('2026-01-01'))).toEqual(lost);
     expect(found(again, bad('2026-01-01'))).toEqual([]);
     expect(found(again, bad('2026-01-03'))).toEqual(lost);
+    expect(found(readAgain('clicks.ndjson'), bad('2026-01-01'))).toEqual(lost);
   });
 
   test('wants one of two contents under one id loaded, and the other kept', () => {
