@@ -57,6 +57,8 @@ const newFieldEvery = 5;
 /** Of these some are refused by the warehouse: one in fifty, otherwise one in five hundred. */
 const refusable = 600;
 const [oneInFifty, oneInFiveHundred] = [980, 998];
+/** Each look reads whole tables. */
+const lookEveryMs = 1_000;
 /** No fault takes so long, unless another one took away what it waits for. */
 const strikeMs = 300_000;
 /** Events that flow again and again while a fault waits for its moment. */
@@ -284,7 +286,7 @@ class Run {
         this.#plan.say(`did not drain: ${what}: ${left}`);
         return seconds();
       }
-      await sleep(200);
+      await sleep(lookEveryMs);
     }
   }
 
