@@ -79,7 +79,10 @@ export const processFaults: readonly Fault[] = [
       const point = await armFailpoint(instance.urls.home, 'restream-claimed=delay:5s*9');
       try {
         await createOperator(instance, network).retryRefused();
-        await sleep(1_000); // its events are claimed, and nobody else will ask for them
+        // Its events are claimed, and nobody else will ask for them.
+        const claimed = `SELECT FROM millrace.restreams WHERE state <> 'settled'`;
+        const isClaimed = async () => (await instance.catalog(claimed)).length > 0;
+        if (!(await until('a claim', isClaimed, 20_000).catch(() => false))) return 0;
         return await loseTemporal(stage);
       } finally {
         await point.disarm();
