@@ -10,16 +10,18 @@ export async function startSecondWorker(workerPid: number): Promise<AsyncDisposa
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const ended = once(child, 'exit');
-  process.once('exit', () => child.kill('SIGKILL')); // whoever ends us leaves nothing behind
+  const end = () => child.kill('SIGKILL');
+  process.once('exit', end); // whoever ends us leaves nothing behind
   const failed = ended.then(([code]) => Promise.reject(new Error(`it ended with ${code}`)));
   await Promise.race([once(child.stdout, 'data'), failed]); // it says when it is ready
   return {
     async [Symbol.asyncDispose]() {
       child.kill('SIGTERM');
       // Without Temporal it waits for ever to say goodbye.
-      const patience = setTimeout(() => child.kill('SIGKILL'), 20_000);
+      const patience = setTimeout(end, 20_000);
       await ended;
       clearTimeout(patience);
+      process.off('exit', end);
     },
   };
 }

@@ -33,11 +33,11 @@ export const handFaults: readonly Fault[] = [
     name: 'the same batch worked on twice',
     async strike({ instance }) {
       await using attempts = await startAttempts(instance, { program: attemptProgram });
-      // So long that both are at it.
-      const point = await armFailpoint(instance.urls.home, 'before-commit=delay:3s*20');
+      // So long that both are at it, also when it takes a while until all lanes have a batch.
+      const point = await armFailpoint(instance.urls.home, 'before-commit=delay:5s*100');
       try {
         const isMuch = async () => (await openBatches(instance)).length >= 5;
-        await until('batches of several lanes', isMuch, 15_000).catch(() => undefined);
+        await until('batches of several lanes', isMuch, 60_000).catch(() => undefined);
         const batches = await openBatches(instance);
         const results = await Promise.all(
           batches.map((batchId) => attempts.run(`batch ${batchId}`)),

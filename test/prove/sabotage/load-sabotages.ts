@@ -20,7 +20,7 @@ export const ledger: Sabotage = {
 
 export const fence: Sabotage = {
   breaks: 'attempts do not keep out one another: each looks into the ledger before it waits',
-  word: 'torn', // of tables that are appended to by file or by table also duplicate
+  word: 'duplicate',
   provokedBy: ['the same batch worked on twice'],
   dependencies: (real) =>
     aroundLoads(real, (load, { destination, request: { claim } }) => ({
