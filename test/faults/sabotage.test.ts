@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { faults } from '../prove/nemesis/faults.ts';
 import { planRounds } from '../prove/nemesis/schedule.ts';
 import { prove } from '../prove/prove.ts';
+import type { Sabotage } from '../prove/sabotage/sabotage.ts';
 import { sabotages, type SabotageName } from '../prove/sabotage/sabotages.ts';
 import { makeFolder } from '../support/folder.ts';
 import { variants } from '../support/variants.ts';
@@ -16,8 +17,8 @@ describe('a proof of a product that is broken finds it:', () => {
     '%s is reported as %s: %s',
     async (name, word) => {
       await using folder = await makeFolder();
-      const { provokedBy: kinds } = sabotages[name];
-      const plan = { seed: name, events: 3_000, faults: 1, kinds, perRound: 1 };
+      const { provokedBy: kinds, strikes: count = 1 }: Sabotage = sabotages[name];
+      const plan = { seed: name, events: count * 3_000, faults: count, kinds, perRound: 1 };
       const { rounds, violations } = await prove({
         seed: plan.seed,
         rounds: planRounds(plan),
@@ -27,7 +28,8 @@ describe('a proof of a product that is broken finds it:', () => {
         sabotage: name,
         drainMs,
       });
-      expect(rounds.flatMap(({ strikes }) => strikes).every(({ times }) => times > 0)).toBe(true);
+      const struck = rounds.flatMap(({ strikes }) => strikes).filter(({ times }) => times > 0);
+      expect(struck).not.toEqual([]); // a product that is broken may stand still after the first one
       expect(violations.map((violation) => violation.word)).toContain(word);
     },
   );

@@ -43,7 +43,7 @@ export const failpointFaults: readonly Fault[] = [
   })),
   {
     name: 'errors at commit-unread, one after another',
-    strike: ({ instance }) => struck(instance.urls.home, 'commit-unread=throw*8'),
+    strike: ({ instance }) => struck(instance.urls.home, 'commit-unread=throw*24'),
   },
   ...sleepers.map((name): Fault => ({
     name: `zombie at ${name}`,

@@ -8,6 +8,7 @@ export const acknowledge: Sabotage = {
   breaks: 'events are acknowledged before they are stored',
   word: 'lost',
   provokedBy: ['server killed'],
+  strikes: 3, // only what came in just before is not stored yet
   async append(catalog, chunk) {
     void sleep(lateMs)
       .then(() => appendChunk(catalog, chunk))

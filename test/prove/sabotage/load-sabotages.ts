@@ -9,6 +9,7 @@ export const ledger: Sabotage = {
   breaks: 'a load does not look whether its batch is in the ledger already',
   word: 'duplicate',
   provokedBy: ['errors at commit-unread, one after another'],
+  strikes: 3, // events that have ids are told apart all the same
   dependencies: (real) =>
     aroundLoads(real, (load) => ({
       async claim() {

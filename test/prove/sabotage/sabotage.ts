@@ -11,6 +11,8 @@ export interface Sabotage {
   readonly word: Word;
   /** Kinds of faults that let it do its harm. */
   readonly provokedBy: readonly string[];
+  /** How many of them, where one may hit a batch that it does not harm (1). */
+  readonly strikes?: number;
   /** What all activities of the worker are given instead. */
   readonly dependencies?: (real: ActivityDependencies) => ActivityDependencies;
   /** What Temporal calls instead. */
