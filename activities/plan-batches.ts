@@ -4,11 +4,13 @@ import { failurePolicies, type FailureKind } from '../core/failures.ts';
 import type { LanePlan, ObservedLane, PlanLimits, ReplayableSource } from '../core/source.ts';
 import { batchIdOf } from '../pipeline/batches/batch-id.ts';
 import { batchLimits } from '../pipeline/batches/batch-limits.ts';
+import type { Catalog } from '../store/catalog/catalog.ts';
 import { listLost, listRunnable, type RunnableRow } from '../store/catalog/batches.ts';
 import {
   forgetUnread,
   insertLane,
   listLanes,
+  restoreLane,
   resumeLane,
   saveMemo,
   stopLane,
@@ -232,9 +234,7 @@ class LanePlanner {
   async #planLane(lane: ObservedLane, known: LaneRow | undefined): Promise<void> {
     const { catalog, signal } = this.#dependencies;
     const at = { source: this.#name, lane: lane.name };
-    if (!known) {
-      await insertLane(catalog, { ...at, stream: lane.stream, start: lane.start, memo: lane.memo });
-    }
+    if (!known) await enterLane(catalog, this.#name, lane);
     const from = known?.head ?? lane.start;
     const limits = await this.#limits(lane);
     const found = await this.#source.plan(lane, from, limits, signal());
@@ -296,6 +296,22 @@ class LanePlanner {
     }
     return this.#mapped.has(stream);
   }
+}
+
+/** @throws PipelineError where the lane is not new, but its position is gone */
+async function enterLane(
+  catalog: Catalog,
+  source: string,
+  { name: lane, stream, start, memo }: ObservedLane,
+): Promise<void> {
+  const head = await restoreLane(catalog, { source, lane, stream });
+  if (head !== null) {
+    throw new PipelineError(
+      'position-corrupt',
+      `the position of lane ${lane} was gone from the catalog, its batches were not: nothing was planned; the next sync goes on behind the newest one, at ${head} ("state set" moves it)`,
+    );
+  }
+  await insertLane(catalog, { source, lane, stream, start, memo });
 }
 
 /** The catalog has it all already. */

@@ -122,7 +122,7 @@ export const systemFailures = {
   },
   'position-corrupt': {
     action: 'stop',
-    advice: 'Choose a position for the lane and start a backfill from it.',
+    advice: 'Move the lane to a position that is sound with "state set"; then run sync.',
   },
   'ledger-conflict': {
     action: 'stop',

@@ -94,6 +94,24 @@ export async function insertLane(
   );
 }
 
+/**
+ * A lane whose row is gone while batches of it are there: it goes on behind the newest of them.
+ * Answers that position; null where nothing was ever planned of the lane.
+ */
+export async function restoreLane(
+  db: Queryable,
+  lane: LaneKey & { readonly stream?: string },
+): Promise<Position | null> {
+  const { rows } = await db.query<{ head: Position }>(
+    `INSERT INTO millrace.lanes (source, lane, stream, head, memo)
+     SELECT source, lane, $3, to_position, memo FROM millrace.batches
+      WHERE run = 'live' AND source = $1 AND lane = $2 ORDER BY plan_order DESC LIMIT 1
+     ON CONFLICT DO NOTHING RETURNING head`,
+    [lane.source, lane.lane, lane.stream ?? null],
+  );
+  return rows[0]?.head ?? null;
+}
+
 /** Planning of this lane stops under a name, until it is resumed. */
 export async function stopLane(
   db: Queryable,

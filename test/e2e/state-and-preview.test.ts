@@ -182,3 +182,38 @@ describe('state', () => {
     ]);
   });
 });
+
+describe('a position that somebody', () => {
+  interface Stopped {
+    readonly stoppedLanes: readonly { lane: string; kind: string; message: string }[];
+  }
+  const sync = () => instance.json<Stopped>(['sync'], [0, 1, 5]);
+  const change = (sql: string) => instance.catalog(`${sql} WHERE lane = 'orders.ndjson'`);
+
+  test('damaged stops its lane under a name and is set right: nothing is lost or doubled', async () => {
+    const { head } = await laneOf('orders.ndjson');
+    await addOrders('{"id":8}\n');
+    await change(`UPDATE millrace.lanes SET head = 'x' || head`);
+    const { stoppedLanes } = await sync();
+    expect(stoppedLanes).toMatchObject([{ lane: 'orders.ndjson', kind: 'position-corrupt' }]);
+    await instance.json(['state', 'set', 'shop', 'orders.ndjson', head]);
+    expect((await sync()).stoppedLanes).toEqual([]);
+    expect(await orders()).toEqual([1, 2, 5, 6, 7, 8]);
+  });
+
+  test('removed is refused by name once, and taken from the plans: nothing begins anew', async () => {
+    await addOrders('{"id":9}\n');
+    await change('DELETE FROM millrace.lanes');
+    const { stoppedLanes } = await sync();
+    expect(stoppedLanes).toMatchObject([
+      {
+        lane: 'orders.ndjson',
+        kind: 'position-corrupt',
+        message: expect.stringMatching(/was gone from the catalog/),
+      },
+    ]);
+    expect(await orders()).toEqual([1, 2, 5, 6, 7, 8]);
+    expect((await sync()).stoppedLanes).toEqual([]);
+    expect(await orders()).toEqual([1, 2, 5, 6, 7, 8, 9]);
+  });
+});

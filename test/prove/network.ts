@@ -6,11 +6,15 @@ import {
   startProxyFor,
   type FaultProxy,
 } from '../support/fault-proxy/fault-proxy.ts';
+import type { SmallDisk } from '../support/mount-disk.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres-server.ts';
 import { ways, type Way } from './parts/take-ways.ts';
 
-/** What the product talks to, each by a proxy; the last two live in a PostgreSQL of their own. */
-export type Link = Way | 'archive' | 'store';
+/**
+ * What the product talks to, each by a proxy, and the way of applications to it. Archive and store
+ * live in a PostgreSQL of their own.
+ */
+export type Link = Way | 'archive' | 'store' | 'intake';
 
 export interface Network extends AsyncDisposable {
   readonly links: Readonly<Record<Link, FaultProxy>>;
@@ -18,20 +22,33 @@ export interface Network extends AsyncDisposable {
   readonly environment: NodeJS.ProcessEnv;
   /** Holds a destination and the database that is a source. */
   readonly farServer: PostgresServer;
+  /** Its tables have a disk of their own; null where nobody here may mount one. */
+  readonly archiveDisk: SmallDisk | null;
   /** Without a proxy. */
   readonly archiveUrl: string;
   readonly storeUrl: string;
+  /** Where applications get to: a server may come back under another port. */
+  leadIntakeTo(url: () => string): void;
+  /** Whatever else heals that way meanwhile: nobody posts until it is let go. */
+  closeIntake(): Disposable;
   /** Sets the clock of a part of the instance off by so much; it notices within a moment. */
   setClock(part: 'worker' | 'server', offsetMs: number): Promise<void>;
 }
 
-/** @param folder of the proof */
-export async function startNetwork(folder: string): Promise<Network> {
+/**
+ * @param folder of the proof
+ * @param archiveDisk lives longer than the network
+ */
+export async function startNetwork(
+  folder: string,
+  archiveDisk: SmallDisk | null,
+): Promise<Network> {
   const parts = join(folder, 'parts');
   await mkdir(parts, { recursive: true });
   await using stack = new AsyncDisposableStack();
   const farServer = stack.use(await startPostgres());
   const archiveUrl = await farServer.createDatabase('archive');
+  if (archiveDisk) await farServer.moveDatabase('archive', archiveDisk.home);
   const storeUrl = await farServer.createDatabase('store');
   const near = ways.map(async (way) => {
     const target = () => Number(readFileSync(join(parts, `${way}.port`), 'utf8'));
@@ -39,18 +56,27 @@ export async function startNetwork(folder: string): Promise<Network> {
     await writeFile(join(parts, `${way}.proxy`), String(proxy.port));
     return [way, proxy] as const;
   });
+  const intake = new IntakeWay();
   const links = {
     ...(Object.fromEntries(await Promise.all(near)) as Record<Way, FaultProxy>),
     archive: stack.use(await startProxyFor(archiveUrl)),
     store: stack.use(await startProxyFor(storeUrl)),
+    intake: stack.use(await startFaultProxy(() => intake.port)),
   };
   const owned = stack.move();
   return {
     links,
     environment: { PROOF_PARTS: parts },
     farServer,
+    archiveDisk,
     archiveUrl,
     storeUrl,
+    leadIntakeTo: (url) => void (intake.url = url),
+    closeIntake() {
+      intake.closed += 1;
+      links.intake.reset();
+      return { [Symbol.dispose]: () => void (intake.closed -= 1) };
+    },
     async setClock(part, offsetMs) {
       const file = join(parts, `${part}.clock`);
       await writeFile(`${file}.new`, String(offsetMs));
@@ -58,4 +84,16 @@ export async function startNetwork(folder: string): Promise<Network> {
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** On it nobody listens. */
+const noPort = 1;
+
+class IntakeWay {
+  url: (() => string) | undefined;
+  closed = 0;
+
+  get port(): number {
+    return this.closed > 0 || !this.url ? noPort : Number(new URL(this.url()).port);
+  }
 }

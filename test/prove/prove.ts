@@ -71,7 +71,8 @@ export async function prove(plan: ProofPlan): Promise<ProofResult> {
   await mkdir(plan.folder, { recursive: true });
   const journalFile = join(plan.folder, 'journal.ndjson');
   const journal = openJournal(journalFile);
-  await using network = await startNetwork(plan.folder);
+  await using archiveDisk = await mountDisk();
+  await using network = await startNetwork(plan.folder, archiveDisk);
   await queryAt(network.storeUrl, storeTables);
   await using disk = await mountDisk();
   await using instance = await startWithParts({
@@ -150,6 +151,7 @@ class Run {
     this.#plan = plan;
     this.#standing = standing;
     this.#instance = instance;
+    network.leadIntakeTo(() => instance.urls.console);
     this.#journal = journal;
     this.#operator = createOperator(instance, network);
     this.#files = openShopFiles(instance.directory, journal);
@@ -225,7 +227,7 @@ class Run {
 
   /** Half of it by applications, the rest in files and in tables. */
   async #sendShare(round: number, events: number, kind: ShareKind): Promise<void> {
-    const { console, tokens } = this.#instance.urls;
+    const { tokens } = this.#instance.urls;
     const random = this.#random.fork(`events ${round} ${(this.#shares += 1)}`);
     const app = Math.ceil(events * 0.5);
     const inFiles = Math.ceil(events * 0.3);
@@ -242,7 +244,10 @@ class Run {
         onRefused: (why) => {
           if (!this.#plan.sabotage) this.#stuck.push(`round ${round}: ${why}`);
         },
-        target: () => ({ url: this.#instance.urls.console ?? console, token: tokens['app'] ?? '' }),
+        target: () => ({
+          url: `http://127.0.0.1:${this.#standing.network.links.intake.port}`,
+          token: tokens['app'] ?? '',
+        }),
       }),
       this.#files.write({ ...shared, count: inFiles, random: random.fork('files') }),
       this.#store.write({

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 export interface SmallDisk extends AsyncDisposable {
+  /** A folder on it that is not there yet. */
   readonly home: string;
   /** Writes a file until so many bytes are left. */
   fill(leftBytes: number): Promise<void>;

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
@@ -16,6 +16,8 @@ export interface PostgresServer extends AsyncDisposable {
   pid(): Promise<number>;
   /** Makes a database; answers its url. */
   createDatabase(name: string): Promise<string>;
+  /** Moves a database to which nobody is connected to a folder of another disk, new there. */
+  moveDatabase(name: string, folder: string): Promise<void>;
   /** Runs statements that only a superuser may. */
   asSuperuser(sql: string): Promise<void>;
 }
@@ -52,6 +54,12 @@ export async function startPostgres(
     await dispose();
     throw error;
   }
+  const asSuperuser = async (sql: string) => {
+    const url = new URL(`${embedded.baseUrl}/postgres`);
+    url.username = 'postgres';
+    url.password = await keepSecret(join(home.directory, 'postgres-superuser-password'));
+    await queryAt(url.toString(), sql);
+  };
   return {
     majorVersion: place.majorVersion,
     async pid() {
@@ -59,12 +67,14 @@ export async function startPostgres(
       return Number(text.split('\n')[0]);
     },
     createDatabase: (name) => ensureDatabase(embedded.baseUrl, name),
-    async asSuperuser(sql) {
-      const url = new URL(`${embedded.baseUrl}/postgres`);
-      url.username = 'postgres';
-      url.password = await keepSecret(join(home.directory, 'postgres-superuser-password'));
-      await queryAt(url.toString(), sql);
+    async moveDatabase(name, folder) {
+      await mkdir(folder, { mode: 0o700 });
+      if (place.identity) await chown(folder, place.identity.uid, place.identity.gid);
+      const tablespace = `${name}_place`;
+      await asSuperuser(`CREATE TABLESPACE ${tablespace} LOCATION '${folder}'`);
+      await asSuperuser(`ALTER DATABASE ${name} SET TABLESPACE ${tablespace}`);
     },
+    asSuperuser,
     [Symbol.asyncDispose]: dispose,
   };
 }

@@ -41,6 +41,25 @@ export const databaseFaults: readonly Fault[] = [
         unset: (name) => `ALTER DATABASE ${name} CONNECTION LIMIT -1`,
       }),
   },
+  {
+    name: 'catalog read-only',
+    strike: (stage) =>
+      withSetting(stage, {
+        of: 'catalog',
+        set: (name) => `ALTER DATABASE ${name} SET default_transaction_read_only = on`,
+        unset: (name) => `ALTER DATABASE ${name} RESET default_transaction_read_only`,
+      }),
+  },
+  {
+    name: 'catalog takes no connections',
+    strike: (stage) =>
+      withSetting(stage, {
+        of: 'catalog',
+        set: (name) => `ALTER DATABASE ${name} CONNECTION LIMIT 0`,
+        unset: (name) => `ALTER DATABASE ${name} CONNECTION LIMIT -1`,
+      }),
+  },
+  restored('catalog'),
   restored('warehouse'),
   restored('archive'),
   {
@@ -76,13 +95,15 @@ async function terminate(instance: TestInstance, pids: readonly number[]): Promi
 }
 
 interface Setting {
+  /** By default some destination. */
+  readonly of?: 'catalog';
   readonly set: (database: string) => string;
   readonly unset: (database: string) => string;
 }
 
-async function withSetting(stage: Stage, { set, unset }: Setting): Promise<number> {
-  const name = pickDestination(stage);
-  const url = new URL(urlOf(stage, name));
+async function withSetting(stage: Stage, { of, set, unset }: Setting): Promise<number> {
+  const url = new URL(urlOf(stage, of ?? pickDestination(stage)));
+  const name = decodeURIComponent(url.pathname.slice(1));
   url.pathname = '/postgres';
   const say = (sql: string) => queryAt(url.toString(), sql);
   const forget = () =>
@@ -106,19 +127,26 @@ function pickDestination({ random }: Stage): Destination {
 }
 
 /** Not by a proxy. */
-function urlOf({ instance, network }: Stage, name: Destination): string {
+function urlOf({ instance, network }: Stage, name: Destination | 'catalog'): string {
+  if (name === 'catalog') return instance.urls.catalogUrl;
   return name === 'archive' ? network.archiveUrl : (instance.urls.destinations[name] ?? '');
 }
 
-/** What was loaded meanwhile is gone from the destination; a person says `recover`. */
-function restored(name: Destination): Fault {
+/**
+ * What was loaded or planned meanwhile is gone from there; a person says `recover`. What was posted
+ * after a backup of the catalog would be nowhere else: nobody posts between the two.
+ */
+function restored(name: Destination | 'catalog'): Fault {
   return {
     name: `${name} restored from an older backup`,
     async strike(stage) {
-      const { instance, random } = stage;
-      const backup = await takeBackup(urlOf(stage, name));
-      await sleep(1_000 + random.below(4_000));
-      await backup.restore();
+      const { instance, network, random } = stage;
+      {
+        using _closed = name === 'catalog' ? network.closeIntake() : undefined;
+        const backup = await takeBackup(urlOf(stage, name));
+        await sleep(1_000 + random.below(4_000));
+        await backup.restore();
+      }
       await until('recover', async () => (await instance.cli('recover')).code === 0, 120_000);
       return 1;
     },

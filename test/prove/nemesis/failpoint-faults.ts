@@ -45,6 +45,10 @@ export const failpointFaults: readonly Fault[] = [
     name: 'errors at commit-unread, one after another',
     strike: ({ instance }) => struck(instance.urls.home, 'commit-unread=throw*24'),
   },
+  {
+    name: 'kills at extract-staged, one after another',
+    strike: ({ instance }) => struck(instance.urls.home, 'extract-staged=exit*4'),
+  },
   ...sleepers.map((name): Fault => ({
     name: `zombie at ${name}`,
     async strike({ instance }) {

@@ -103,6 +103,33 @@ export const handFaults: readonly Fault[] = [
     },
   },
   {
+    name: 'position damaged',
+    async strike({ instance, random }) {
+      const { source, lane, head } = random.pick(await lanes(instance));
+      const damage = `UPDATE millrace.lanes SET head = 'damaged ' || head
+        WHERE source = $1 AND lane = $2 RETURNING replace(head, 'damaged ', '') AS head`;
+      const [row] = await instance.catalog<{ head: string }>(damage, [source, lane]);
+      const isStopped = async () =>
+        (await lanes(instance)).some((one) => one.lane === lane && one.stop === 'position-corrupt');
+      try {
+        await until('the lane to stop', isStopped, 60_000);
+        return 1;
+      } finally {
+        const set = ['state', 'set', source, lane, row?.head ?? head];
+        await until('it to be set right', async () => (await instance.cli(...set)).code === 0);
+      }
+    },
+  },
+  {
+    name: 'position removed',
+    async strike({ instance, random }) {
+      const { source, lane } = random.pick(await lanes(instance));
+      const sql = 'DELETE FROM millrace.lanes WHERE source = $1 AND lane = $2';
+      await instance.catalog(sql, [source, lane]);
+      return 1;
+    },
+  },
+  {
     name: 'pause and resume',
     async strike({ instance, random }) {
       const pipeline = random.pick(['app', 'shop', 'store', 'depot']);
@@ -112,6 +139,12 @@ export const handFaults: readonly Fault[] = [
     },
   },
 ];
+
+function lanes(instance: TestInstance) {
+  return instance.catalog<{ source: string; lane: string; head: string; stop: string | null }>(
+    'SELECT source, lane, head, stop_kind AS stop FROM millrace.lanes ORDER BY source, lane',
+  );
+}
 
 function terminated(type: string): Fault {
   const terminate: HandMove = async ({ client }, { workflowId }) =>

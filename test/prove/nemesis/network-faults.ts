@@ -4,7 +4,7 @@ import { until } from '../../support/until.ts';
 import type { Link } from '../network.ts';
 import type { Fault } from './fault.ts';
 
-const links: readonly Link[] = ['catalog', 'warehouse', 'Temporal', 'archive', 'store'];
+const links: readonly Link[] = ['catalog', 'warehouse', 'Temporal', 'archive', 'store', 'intake'];
 const databases: readonly Link[] = ['catalog', 'warehouse', 'archive'];
 
 /** What happens on the way between the product and what it talks to; the seed says on which. */
@@ -31,7 +31,26 @@ export const networkFaults: readonly Fault[] = [
     return 1;
   }),
   ...databases.map((link) => commitUnheard(link)),
+  {
+    name: 'network: Temporal unreachable for two minutes',
+    strike: ({ network }) => away(network.links.Temporal, 120_000),
+  },
+  {
+    name: 'network: a database unreachable for two minutes',
+    strike: ({ network, random }) => away(network.links[random.pick(databases)], 120_000),
+  },
 ];
+
+async function away(proxy: FaultProxy, ms: number): Promise<number> {
+  const end = Date.now() + ms;
+  try {
+    // Another fault may heal the same way meanwhile.
+    for (; Date.now() < end; await sleep(1_000)) proxy.shut();
+    return 1;
+  } finally {
+    proxy.heal();
+  }
+}
 
 type Harm = (proxy: FaultProxy, draw: (below: number) => number) => Promise<number>;
 

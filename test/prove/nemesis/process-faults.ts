@@ -21,9 +21,9 @@ export const processFaults: readonly Fault[] = [
   farServer('shut down immediately', 'SIGQUIT', 1),
   farServer('bounced 3 times', 'SIGINT', 3),
   {
-    name: 'no worker for a while',
-    async strike({ instance, random }) {
-      const end = Date.now() + 15_000 + random.below(10_000);
+    name: 'no worker for a minute',
+    async strike({ instance }) {
+      const end = Date.now() + 60_000;
       let times = 0;
       for (; Date.now() < end; times += 1) {
         process.kill(await instance.pidOf('worker'), 'SIGKILL');

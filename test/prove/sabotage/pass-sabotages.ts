@@ -18,8 +18,8 @@ import type { Sabotage } from './sabotage.ts';
 export const manifest: Sabotage = {
   breaks: 'when a range is read again, a part of it is taken for a complete extract',
   word: 'lost',
-  provokedBy: ['kill at extract-staged'],
-  strikes: 3, // what goes from table to table is not staged
+  provokedBy: ['kills at extract-staged, one after another'],
+  strikes: 3, // what was posted, or goes from table to table, is not staged
   dependencies: (real) =>
     aroundPasses(real, 'manifest', async (task, result) => {
       if (!task.extract || !result.records?.name) return result;
@@ -32,8 +32,8 @@ export const partition: Sabotage = {
   breaks:
     'a retry tells good events from bad ones by another mapping than the one that made its rows',
   word: 'duplicate',
-  provokedBy: ['kill at extract-staged'],
-  strikes: 3, // what goes from table to table is not staged
+  provokedBy: ['kills at extract-staged, one after another'],
+  strikes: 3, // what was posted, or goes from table to table, is not staged
   dependencies: (real) =>
     aroundPasses(real, 'partition', async (task, result, signal) => {
       const targets = [];
