@@ -66,7 +66,10 @@ export interface SyncSchemaInput extends DeliveryInput {
 }
 
 export interface SyncSchemaResult {
-  /** `needs-staging`: the batch left the typed road, it is to be extracted. */
+  /**
+   * `needs-staging`: the batch is to be extracted. It left the typed road, or a catalog from an older
+   * backup knows of no extract, or of no mapping that was chosen for it.
+   */
   readonly outcome: 'ready' | 'waiting' | 'settled' | 'stopped' | 'needs-staging';
   /** Changes made to tables, for people. */
   readonly changes: number;
@@ -82,8 +85,11 @@ export interface MapInput extends DeliveryInput {
 }
 
 export interface MapResult {
-  /** Set where there is nothing to load: loaded before, destination away, records lost. */
-  readonly outcome?: 'settled' | 'waiting' | 'stopped';
+  /**
+   * Set where there is nothing to load: loaded before, destination away, records lost, or as in
+   * `SyncSchemaResult`.
+   */
+  readonly outcome?: 'settled' | 'waiting' | 'stopped' | 'needs-staging';
   /** Why it stopped. */
   readonly message?: string | undefined;
   readonly mapAttempt: string;

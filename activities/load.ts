@@ -11,9 +11,10 @@ import type {
   MarkedEvents,
 } from '../pipeline/batches/batch-to-load.ts';
 import { hashFailures } from '../pipeline/batches/failures-hash.ts';
+import { hashLayout } from '../pipeline/batches/row-layout.ts';
 import { loadBatch, rehearseBatch } from '../pipeline/batches/load-batch.ts';
 import { adoptFailures } from '../store/catalog/adopt-failures.ts';
-import { readBatch } from '../store/catalog/batches.ts';
+import { readBatch, type DeliveryRow } from '../store/catalog/batches.ts';
 import { setDeliveryState } from '../store/catalog/deliveries.ts';
 import { noteDestinationUp } from '../store/catalog/destinations.ts';
 import { readManifest, type Manifest } from '../store/catalog/extracts.ts';
@@ -34,8 +35,10 @@ import { markEvents } from './mark-events.ts';
 import { emptyPart, openEncodedRows, openIds, readLoadFiles, readOrdinals } from './load-files.ts';
 import { openExtract } from './open-extract.ts';
 import { findEvents, readFailedPlaces, readRecords } from './staged-records.ts';
+import { recordMapped } from './record-mapped.ts';
 import { shortReason, stopDelivery, stopIfRefused } from './stop-delivery.ts';
 import type { LoadPartFiles } from './threads/block-task.ts';
+import { unlessLost } from './unless-lost.ts';
 import { withDestination } from './with-destination.ts';
 
 interface LoadContext extends Loading {
@@ -61,8 +64,8 @@ export function createLoad(
       const { rowsLoaded, rowsFailed } = delivery;
       return { outcome: 'settled', rowsLoaded, rowsFailed };
     }
-    const loading = { dependencies, input, batch, pins: delivery.pins ?? {} };
-    const road = input.road === 'typed' ? onTypedRoad(loading) : await onStagedRoad(loading);
+    const road = await findRoad({ dependencies, input, batch, pins: delivery.pins });
+    if (road === null) return { outcome: 'needs-staging', ...nothing };
     try {
       const row = await withDestination(dependencies, input, async (open) => {
         const { source, lane } = batch;
@@ -91,14 +94,24 @@ interface LoadRoad {
   explain(error: unknown): Promise<LoadResult>;
 }
 
-async function onStagedRoad(loading: Loading): Promise<LoadRoad> {
-  const { dependencies, input } = loading;
-  const found = await readManifest(dependencies.catalog, input.batchId, input.generation);
-  const context = { ...loading, manifest: must(found, 'the manifest') };
+/** Null: a catalog from an older backup does not know of what was extracted or pinned. */
+async function findRoad({
+  pins,
+  ...about
+}: Omit<Loading, 'pins'> & Pick<DeliveryRow, 'pins'>): Promise<LoadRoad | null> {
+  if (pins === null) return null;
+  const loading = { ...about, pins };
+  const { dependencies, input } = about;
+  if (input.road === 'typed') return onTypedRoad(loading);
+  const manifest = await readManifest(dependencies.catalog, input.batchId, input.generation);
+  return manifest && onStagedRoad({ ...loading, manifest });
+}
+
+function onStagedRoad(context: LoadContext): LoadRoad {
   return {
     load: (open) => loadOnce(context, open),
     settle: (row) => settle(context, row),
-    explain: (error) => explain(loading, error),
+    explain: (error) => explain(context, error),
   };
 }
 
@@ -139,11 +152,16 @@ async function settle(context: LoadContext, row: LedgerRow): Promise<LoadResult>
   return settleLoaded(dependencies, input, row);
 }
 
-/** What mapping found is recorded already; what the destination refused shows when it is asked again. */
+/** What mapping found is staged; what the destination refused shows when it is asked again. */
 async function rebuildFailures(context: LoadContext, row: LedgerRow): Promise<void> {
-  const { dependencies, input } = context;
-  const { catalog } = dependencies;
+  const { dependencies, input, batch } = context;
+  const { catalog, staging } = dependencies;
   const { batchId, destination, mapAttempt } = input;
+  const { source, lane } = batch;
+  const at = { batchId, destination, source, lane, attempt: mapAttempt };
+  await unlessLost(async () =>
+    recordMapped(dependencies, await readLoadFiles(staging, input.loadManifest), at),
+  );
   const known = { batchId, destination, row, hashOf: hashFailures };
   if (await adoptFailures(catalog, { ...known, attempts: [mapAttempt] })) return;
   const refused = await withDestination(dependencies, input, async (open) => {
@@ -248,16 +266,25 @@ async function openParts(
   files: readonly LoadPartFiles[],
 ): Promise<readonly LoadPart[]> {
   const { staging } = context.dependencies;
+  const other = files.find(({ stream }) => !(stream in context.pins));
+  if (other) throw otherMapping(other);
   const parts = await Promise.all(
     Object.keys(context.pins).map(async (stream): Promise<readonly LoadPart[]> => {
       const mapping = await readPinned(context, stream);
       const part = files.find((file) => file.stream === stream);
+      if (part && part.layout !== hashLayout(mapping.mapping)) throw otherMapping(part);
       if (!part) return mapping.mapping.replace ? [emptyPart(mapping)] : [];
       const rows = openEncodedRows(staging, part, mapping);
       return [{ rows, ordinals: await readOrdinals(staging, part) }];
     }),
   );
   return parts.flat();
+}
+
+/** They are made anew. */
+function otherMapping({ stream }: LoadPartFiles): PipelineError {
+  const message = `the staged rows of ${stream} were made by another mapping than the pinned one`;
+  return new PipelineError('extract-lost', message);
 }
 
 /** Refused rows are known by ordinal; their bytes come from the extract. */

@@ -3,9 +3,7 @@ import { failpoint } from '../core/failpoints.ts';
 import { defaultRecordLimits } from '../core/records.ts';
 import { readBatch, type BatchRow, type DeliveryRow } from '../store/catalog/batches.ts';
 import { readManifest, type Manifest } from '../store/catalog/extracts.ts';
-import { recordFailures } from '../store/catalog/failures.ts';
 import { readMapping } from '../store/catalog/mappings.ts';
-import { readWhole } from '../store/staging/read-whole.ts';
 import { newAttempt, stagingPrefix } from './attempts.ts';
 import type { Activities, MapResult } from './contract.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -14,7 +12,7 @@ import { readLoadFiles } from './load-files.ts';
 import { mayResend } from './may-resend.ts';
 import { extractInput } from './open-extract.ts';
 import { settleLoaded } from './settle-loaded.ts';
-import { decodeFailures } from './threads/failure-file.ts';
+import { recordMapped } from './record-mapped.ts';
 import { stopDelivery } from './stop-delivery.ts';
 import { unlessLost } from './unless-lost.ts';
 import { withDestination } from './with-destination.ts';
@@ -32,7 +30,8 @@ export function createMapBatch(dependencies: ActivityDependencies): Activities['
   return async function mapBatch({ batchId, destination, anew = false }): Promise<MapResult> {
     const { batch, deliveries } = await readBatch(catalog, batchId);
     const delivery = must(deliveries.find((row) => row.destination === destination));
-    const manifest = must(await readManifest(catalog, batchId), 'the manifest');
+    const manifest = await readManifest(catalog, batchId);
+    if (!manifest || !delivery.pins) return { outcome: 'needs-staging', ...nothingMapped };
     const context = { dependencies, batch, deliveries, delivery, manifest };
     if (!anew) {
       const made = await unlessLost(() => madeWhileExtracting(context));
@@ -117,13 +116,8 @@ async function finish(context: MapContext, made: MapResult): Promise<MapResult> 
   const { batchId, source, lane } = context.batch;
   const { destination } = context.delivery;
   await failpoint('map-computed');
-  const { failuresFile } = await readLoadFiles(staging, made.loadManifest);
-  if (failuresFile !== null) {
-    const at = { batchId, destination, source, lane, attempt: made.mapAttempt };
-    for await (const events of decodeFailures(readWhole(staging, failuresFile))) {
-      await recordFailures(catalog, at, events);
-    }
-    await failpoint('failures-recorded');
-  }
+  const files = await readLoadFiles(staging, made.loadManifest);
+  const at = { batchId, destination, source, lane, attempt: made.mapAttempt };
+  if (await recordMapped({ staging, catalog }, files, at)) await failpoint('failures-recorded');
   return { ...made, generation: context.manifest.generation };
 }

@@ -63,6 +63,8 @@ export interface LoadPartFiles {
   /** Ordinals of the rows, as consecutive unsigned 32-bit integers. */
   readonly ordinalsFile: StagedFile;
   readonly rowCount: number;
+  /** `hashLayout` of the mapping that made the rows. */
+  readonly layout: string;
 }
 
 export interface MappedTarget {

@@ -2,6 +2,8 @@ import type { EventFailure } from '../../core/failed-events.ts';
 import { eventIdOf, recordBytes, versionOf, type RecordBlock } from '../../core/records.ts';
 import type { RowEncoding } from '../../core/mapping.ts';
 import type { Staging } from '../../core/staging.ts';
+import { must } from '../../core/errors.ts';
+import { hashLayout } from '../../pipeline/batches/row-layout.ts';
 import { createFailuresHash } from '../../pipeline/batches/failures-hash.ts';
 import type { EncodedPart, TargetOutput } from '../../pipeline/mapping/block-output.ts';
 import type { LoadFiles, LoadPartFiles, MappedTarget, TaskTarget } from './block-task.ts';
@@ -56,7 +58,7 @@ export class TargetWriter {
     const parts: LoadPartFiles[] = [];
     for (const { stream, rows, ordinals, rowCount } of this.#parts.values()) {
       const [rowsFile, ordinalsFile] = [await rows.close(), await ordinals.close()];
-      parts.push({ stream, rowsFile, ordinalsFile, rowCount });
+      parts.push({ stream, rowsFile, ordinalsFile, rowCount, layout: this.#layoutOf(stream) });
     }
     const rows = parts.reduce((sum, { rowCount }) => sum + rowCount, 0);
     const loadManifest = `${this.#prefix}/load.json`;
@@ -75,6 +77,11 @@ export class TargetWriter {
       failures: this.#failures,
       unmappedEvents: this.#unmappedEvents,
     };
+  }
+
+  #layoutOf(stream: string): string {
+    const mapping = this.#target.mappings.find((candidate) => candidate.stream === stream);
+    return hashLayout(must(mapping, 'the mapping of staged rows'));
   }
 
   abort(reason: unknown): void {

@@ -70,7 +70,7 @@ test('any part of the staged rows is read as it stands, and not from the start e
     bytes: file.length,
     sha256: createHash('sha256').update(file).digest('hex'),
   };
-  const part = { stream: 't', rowsFile, ordinalsFile: rowsFile, rowCount: rows.length };
+  const part = { stream: 't', rowsFile, ordinalsFile: rowsFile, rowCount: rows.length, layout: '' };
   const encoded = openEncodedRows(staging as Staging, part, {
     mapping: {} as Mapping,
     laterColumns: async () => [],
