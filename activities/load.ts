@@ -119,12 +119,22 @@ function onTypedRoad(loading: Loading): LoadRoad {
   const { dependencies, input } = loading;
   return {
     load: (open) => loadFromSource(loading, open),
-    settle: (row) => settleLoaded(dependencies, input, row),
+    settle: (row) => settleTyped(loading, row),
     async explain(error) {
       if (!leavesTypedRoad(error)) return explain(loading, error);
       return { ...(await leaveForStaging(dependencies, input, error)), ...nothing };
     },
   };
+}
+
+/** Failed events that the ledger counts and a restored catalog lacks: only staged records name them. */
+async function settleTyped({ dependencies, input }: Loading, row: LedgerRow): Promise<LoadResult> {
+  try {
+    return await settleLoaded(dependencies, input, row);
+  } catch (error) {
+    if (!isPipelineError(error, 'conflict')) throw error;
+    throw new PipelineError('needs-staging', error.message, { cause: error });
+  }
 }
 
 /** Staged files that are gone matter only while the destination lacks the batch. */

@@ -1,3 +1,4 @@
+import type { LedgerRow } from '../core/destination.ts';
 import { isPipelineError, must } from '../core/errors.ts';
 import { failpoint } from '../core/failpoints.ts';
 import { defaultRecordLimits } from '../core/records.ts';
@@ -96,8 +97,7 @@ async function extractAgain(context: MapContext): Promise<MapResult> {
     destination.readLedger([batch.batchId], dependencies.signal()),
   );
   if (ledger === null) return { outcome: 'waiting', ...nothingMapped };
-  if (ledger[0]) {
-    await settleLoaded(dependencies, at, ledger[0]);
+  if (ledger[0] && (await canSettle(context, ledger[0]))) {
     return { outcome: 'settled', ...nothingMapped };
   }
   try {
@@ -106,6 +106,21 @@ async function extractAgain(context: MapContext): Promise<MapResult> {
   } catch (error) {
     if (!isPipelineError(error, 'extract-lost')) throw error;
     return { ...nothingMapped, ...(await stopDelivery(dependencies, at, error)) };
+  }
+}
+
+/** False: it counts failed events that a restored catalog lacks; to be found again they are read. */
+async function canSettle(
+  { dependencies, batch, delivery }: MapContext,
+  row: LedgerRow,
+): Promise<boolean> {
+  const at = { batchId: batch.batchId, destination: delivery.destination };
+  try {
+    await settleLoaded(dependencies, at, row);
+    return true;
+  } catch (error) {
+    if (isPipelineError(error, 'conflict')) return false;
+    throw error;
   }
 }
 
