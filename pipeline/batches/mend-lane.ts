@@ -52,7 +52,8 @@ export function mendLane({ head, unknown, planned }: LaneToMend): LaneMend | nul
   return { withdraw: overtaken.map(({ batchId }) => batchId), adopt, gaps, head: at };
 }
 
-function byFrom(a: Range, b: Range): number {
+/** In the order of a lane. */
+export function byFrom(a: Range, b: Range): number {
   return a.from < b.from ? -1 : a.from > b.from ? 1 : 0;
 }
 

@@ -2,7 +2,12 @@ import type { LedgerRow } from '../../core/destination.ts';
 import type { ObservedLane, ReplayableSource } from '../../core/source.ts';
 import { intakeLane, intakeChunk, intakePosition } from '../../connectors/kit/intake-source.ts';
 import { batchIdOf } from '../../pipeline/batches/batch-id.ts';
-import { mendLane, type LaneMend, type LoadedRange } from '../../pipeline/batches/mend-lane.ts';
+import {
+  byFrom,
+  mendLane,
+  type LaneMend,
+  type LoadedRange,
+} from '../../pipeline/batches/mend-lane.ts';
 import type { Transaction } from '../../store/catalog/catalog.ts';
 import {
   firstMissingChunk,
@@ -67,14 +72,13 @@ export async function mendOne(
   if (!mend) return null;
   const shape = shapeOf(context, { lane, memo: standing?.memo ?? '', head: mend.head });
   await withdrawPlans(tx, mend.withdraw);
-  await insertAll(context, shape, mend.adopt);
   const renumberedChunks = await liftIntake(context, { lane, rows, mend });
   const gaps = await cutGaps(context, lane, mend);
   const again = gaps.map((range) => ({
     ...range,
     batchId: batchIdOf({ run: 'live', source: name, lane, ...range }),
   }));
-  await insertAll(context, shape, again);
+  await insertAll(context, shape, [...mend.adopt, ...again].sort(byFrom)); // planned in their order
   const { stream } = shape;
   const memo = await shape.note(mend.head);
   await placeLane(tx, { source: name, lane, head: mend.head, memo, stream });

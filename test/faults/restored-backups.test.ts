@@ -42,6 +42,10 @@ async function expectMended(): Promise<RecoveredSource> {
   expect(did).toMatchObject({ conflicts: [], unseenLanes: [] });
   await orders.sync();
   await orders.audit();
+  const outOfOrder = `SELECT FROM (SELECT from_position, lag(to_position) OVER
+      (PARTITION BY source, lane ORDER BY plan_order) AS before FROM millrace.batches
+    WHERE run = 'live') b WHERE from_position <> before`;
+  expect(await orders.instance.catalog(outOfOrder)).toEqual([]);
   const { source: _, conflicts, unseenLanes, wasHeld: still, ...counts } = await recover();
   expect({ conflicts, unseenLanes, still }).toEqual({
     conflicts: [],

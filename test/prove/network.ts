@@ -29,11 +29,11 @@ export interface Network extends AsyncDisposable {
   readonly storeUrl: string;
   /** Where applications get to: a server may come back under another port. */
   leadIntakeTo(url: () => string): void;
-  /** Whatever else heals that way meanwhile: nobody posts until it is let go. */
-  closeIntake(): Disposable;
   /** Sets the clock of a part of the instance off by so much; it notices within a moment. */
   setClock(part: 'worker' | 'server', offsetMs: number): Promise<void>;
 }
+
+const nowhere = 'http://127.0.0.1:1';
 
 /**
  * @param folder of the proof
@@ -56,12 +56,12 @@ export async function startNetwork(
     await writeFile(join(parts, `${way}.proxy`), String(proxy.port));
     return [way, proxy] as const;
   });
-  const intake = new IntakeWay();
+  let intakeUrl = () => nowhere;
   const links = {
     ...(Object.fromEntries(await Promise.all(near)) as Record<Way, FaultProxy>),
     archive: stack.use(await startProxyFor(archiveUrl)),
     store: stack.use(await startProxyFor(storeUrl)),
-    intake: stack.use(await startFaultProxy(() => intake.port)),
+    intake: stack.use(await startFaultProxy(() => Number(new URL(intakeUrl()).port))),
   };
   const owned = stack.move();
   return {
@@ -71,12 +71,7 @@ export async function startNetwork(
     archiveDisk,
     archiveUrl,
     storeUrl,
-    leadIntakeTo: (url) => void (intake.url = url),
-    closeIntake() {
-      intake.closed += 1;
-      links.intake.reset();
-      return { [Symbol.dispose]: () => void (intake.closed -= 1) };
-    },
+    leadIntakeTo: (url) => void (intakeUrl = url),
     async setClock(part, offsetMs) {
       const file = join(parts, `${part}.clock`);
       await writeFile(`${file}.new`, String(offsetMs));
@@ -84,16 +79,4 @@ export async function startNetwork(
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-/** On it nobody listens. */
-const noPort = 1;
-
-class IntakeWay {
-  url: (() => string) | undefined;
-  closed = 0;
-
-  get port(): number {
-    return this.closed > 0 || !this.url ? noPort : Number(new URL(this.url()).port);
-  }
 }

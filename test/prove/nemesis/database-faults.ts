@@ -59,7 +59,6 @@ export const databaseFaults: readonly Fault[] = [
         unset: (name) => `ALTER DATABASE ${name} CONNECTION LIMIT -1`,
       }),
   },
-  restored('catalog'),
   restored('warehouse'),
   restored('archive'),
   {
@@ -132,21 +131,15 @@ function urlOf({ instance, network }: Stage, name: Destination | 'catalog'): str
   return name === 'archive' ? network.archiveUrl : (instance.urls.destinations[name] ?? '');
 }
 
-/**
- * What was loaded or planned meanwhile is gone from there; a person says `recover`. What was posted
- * after a backup of the catalog would be nowhere else: nobody posts between the two.
- */
-function restored(name: Destination | 'catalog'): Fault {
+/** What was loaded meanwhile is gone from the destination; a person says `recover`. */
+function restored(name: Destination): Fault {
   return {
     name: `${name} restored from an older backup`,
     async strike(stage) {
-      const { instance, network, random } = stage;
-      {
-        using _closed = name === 'catalog' ? network.closeIntake() : undefined;
-        const backup = await takeBackup(urlOf(stage, name));
-        await sleep(1_000 + random.below(4_000));
-        await backup.restore();
-      }
+      const { instance, random } = stage;
+      const backup = await takeBackup(urlOf(stage, name));
+      await sleep(1_000 + random.below(4_000));
+      await backup.restore();
       await until('recover', async () => (await instance.cli('recover')).code === 0, 120_000);
       return 1;
     },
