@@ -30,7 +30,7 @@ import { precededEvents } from './earlier-events.ts';
 import { leaveForStaging, leavesTypedRoad } from './choose-road.ts';
 import { readPinned, toRequest, type Loading } from './load-request.ts';
 import { loadFromSource } from './load-typed.ts';
-import { settleLoaded } from './settle-loaded.ts';
+import { settleIfComplete, settleLoaded } from './settle-loaded.ts';
 import { markEvents } from './mark-events.ts';
 import { emptyPart, openEncodedRows, openIds, readLoadFiles, readOrdinals } from './load-files.ts';
 import { openExtract } from './open-extract.ts';
@@ -129,12 +129,9 @@ function onTypedRoad(loading: Loading): LoadRoad {
 
 /** Failed events that the ledger counts and a restored catalog lacks: only staged records name them. */
 async function settleTyped({ dependencies, input }: Loading, row: LedgerRow): Promise<LoadResult> {
-  try {
-    return await settleLoaded(dependencies, input, row);
-  } catch (error) {
-    if (!isPipelineError(error, 'conflict')) throw error;
-    throw new PipelineError('needs-staging', error.message, { cause: error });
-  }
+  const settled = await settleIfComplete(dependencies, input, row);
+  if (settled) return settled;
+  throw new PipelineError('needs-staging', 'failed events that its ledger counts are to be found');
 }
 
 /** Staged files that are gone matter only while the destination lacks the batch. */
@@ -153,11 +150,8 @@ async function loadOnce(context: LoadContext, { destination }: OpenDestination) 
 /** Settles; failed events that the ledger counts and a restored catalog lacks are found again. */
 async function settle(context: LoadContext, row: LedgerRow): Promise<LoadResult> {
   const { dependencies, input } = context;
-  try {
-    return await settleLoaded(dependencies, input, row);
-  } catch (error) {
-    if (!isPipelineError(error, 'conflict')) throw error;
-  }
+  const settled = await settleIfComplete(dependencies, input, row);
+  if (settled) return settled;
   await rebuildFailures(context, row);
   return settleLoaded(dependencies, input, row);
 }

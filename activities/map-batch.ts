@@ -1,4 +1,3 @@
-import type { LedgerRow } from '../core/destination.ts';
 import { isPipelineError, must } from '../core/errors.ts';
 import { failpoint } from '../core/failpoints.ts';
 import { defaultRecordLimits } from '../core/records.ts';
@@ -12,7 +11,7 @@ import { extractBatch } from './extract-batch.ts';
 import { readLoadFiles } from './load-files.ts';
 import { mayResend } from './may-resend.ts';
 import { extractInput } from './open-extract.ts';
-import { settleLoaded } from './settle-loaded.ts';
+import { settleIfComplete } from './settle-loaded.ts';
 import { recordMapped } from './record-mapped.ts';
 import { stopDelivery } from './stop-delivery.ts';
 import { unlessLost } from './unless-lost.ts';
@@ -97,7 +96,7 @@ async function extractAgain(context: MapContext): Promise<MapResult> {
     destination.readLedger([batch.batchId], dependencies.signal()),
   );
   if (ledger === null) return { outcome: 'waiting', ...nothingMapped };
-  if (ledger[0] && (await canSettle(context, ledger[0]))) {
+  if (ledger[0] && (await settleIfComplete(dependencies, at, ledger[0]))) {
     return { outcome: 'settled', ...nothingMapped };
   }
   try {
@@ -106,21 +105,6 @@ async function extractAgain(context: MapContext): Promise<MapResult> {
   } catch (error) {
     if (!isPipelineError(error, 'extract-lost')) throw error;
     return { ...nothingMapped, ...(await stopDelivery(dependencies, at, error)) };
-  }
-}
-
-/** False: it counts failed events that a restored catalog lacks; to be found again they are read. */
-async function canSettle(
-  { dependencies, batch, delivery }: MapContext,
-  row: LedgerRow,
-): Promise<boolean> {
-  const at = { batchId: batch.batchId, destination: delivery.destination };
-  try {
-    await settleLoaded(dependencies, at, row);
-    return true;
-  } catch (error) {
-    if (isPipelineError(error, 'conflict')) return false;
-    throw error;
   }
 }
 
