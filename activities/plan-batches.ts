@@ -210,6 +210,7 @@ class LanePlanner {
     const { catalog } = this.#dependencies;
     if (isHeldBack(known) || !(await this.#isDue(lane))) return;
     try {
+      if (!(await this.#mayEnter(lane, known))) return;
       await this.#planLane(lane, known);
       if (known?.state === 'stopped')
         await resumeLane(catalog, { source: this.#name, lane: lane.name });
@@ -227,6 +228,10 @@ class LanePlanner {
     return isRefreshDue(this.#dependencies.catalog, at);
   }
 
+  async #mayEnter(lane: ObservedLane, known: LaneRow | undefined): Promise<boolean> {
+    return known !== undefined || enterLane(this.#dependencies.catalog, this.#name, lane);
+  }
+
   throwFirstFault(): void {
     if (this.#fault !== undefined) throw this.#fault;
   }
@@ -234,7 +239,6 @@ class LanePlanner {
   async #planLane(lane: ObservedLane, known: LaneRow | undefined): Promise<void> {
     const { catalog, signal } = this.#dependencies;
     const at = { source: this.#name, lane: lane.name };
-    if (!known) await enterLane(catalog, this.#name, lane);
     const from = known?.head ?? lane.start;
     const limits = await this.#limits(lane);
     const found = await this.#source.plan(lane, from, limits, signal());
@@ -298,20 +302,20 @@ class LanePlanner {
   }
 }
 
-/** @throws PipelineError where the lane is not new, but its position is gone */
+/**
+ * False where the lane is not new, but its position is gone: whatever else plans meanwhile, a
+ * person hears of it before it goes on.
+ */
 async function enterLane(
   catalog: Catalog,
   source: string,
   { name: lane, stream, start, memo }: ObservedLane,
-): Promise<void> {
-  const head = await restoreLane(catalog, { source, lane, stream });
-  if (head !== null) {
-    throw new PipelineError(
-      'position-corrupt',
-      `the position of lane ${lane} was gone from the catalog, its batches were not: nothing was planned; the next sync goes on behind the newest one, at ${head} ("state set" moves it)`,
-    );
-  }
+): Promise<boolean> {
+  const message = `the position of lane ${lane} was gone from the catalog, its batches were not: nothing was planned; "sync" goes on behind the newest one ("state show" says where that is, "state set" moves it)`;
+  const stop = { kind: 'position-corrupt', message } as const;
+  if (await restoreLane(catalog, { source, lane, stream, stop })) return false;
   await insertLane(catalog, { source, lane, stream, start, memo });
+  return true;
 }
 
 /** The catalog has it all already. */

@@ -24,6 +24,11 @@ interface LaneKey {
   readonly lane: string;
 }
 
+interface Stop {
+  readonly kind: FailureKind;
+  readonly message: string;
+}
+
 export async function listLanes(db: Queryable, source: string): Promise<readonly LaneRow[]> {
   const { rows } = await db.query<LaneRow>(
     `SELECT ${columns} FROM millrace.lanes WHERE source = $1 ORDER BY lane`,
@@ -95,28 +100,27 @@ export async function insertLane(
 }
 
 /**
- * A lane whose row is gone while batches of it are there: it goes on behind the newest of them.
- * Answers that position; null where nothing was ever planned of the lane.
+ * A lane whose row is gone while batches of it are there: its position is behind the newest of
+ * them, and it waits under `stop` until a person asks for its source. False where nothing was ever
+ * planned of the lane.
  */
 export async function restoreLane(
   db: Queryable,
-  lane: LaneKey & { readonly stream?: string },
-): Promise<Position | null> {
-  const { rows } = await db.query<{ head: Position }>(
-    `INSERT INTO millrace.lanes (source, lane, stream, head, memo)
-     SELECT source, lane, $3, to_position, memo FROM millrace.batches
+  lane: LaneKey & { readonly stream?: string; readonly stop: Stop },
+): Promise<boolean> {
+  const { kind, message } = lane.stop;
+  const { rowCount } = await db.query(
+    `INSERT INTO millrace.lanes (source, lane, stream, head, memo, state, stop_kind, stop_message)
+     SELECT source, lane, $3, to_position, memo, 'paused', $4, $5 FROM millrace.batches
       WHERE run = 'live' AND source = $1 AND lane = $2 ORDER BY plan_order DESC LIMIT 1
-     ON CONFLICT DO NOTHING RETURNING head`,
-    [lane.source, lane.lane, lane.stream ?? null],
+     ON CONFLICT DO NOTHING`,
+    [lane.source, lane.lane, lane.stream ?? null, kind, message],
   );
-  return rows[0]?.head ?? null;
+  return rowCount > 0;
 }
 
 /** Planning of this lane stops under a name, until it is resumed. */
-export async function stopLane(
-  db: Queryable,
-  stop: LaneKey & { readonly kind: FailureKind; readonly message: string },
-): Promise<void> {
+export async function stopLane(db: Queryable, stop: LaneKey & Stop): Promise<void> {
   await db.query(
     `UPDATE millrace.lanes SET state = 'stopped', stop_kind = $3, stop_message = $4
       WHERE source = $1 AND lane = $2 AND state <> 'paused'`,

@@ -97,7 +97,7 @@ export const handFaults: readonly Fault[] = [
     name: 'nothing but poison, until a lane pauses',
     needs: 'poison',
     async strike({ instance }) {
-      const isPaused = async () => (await pausedSources(instance)).length > 0;
+      const isPaused = async () => (await pausedSources(instance, 'lane-paused')).length > 0;
       await until('a lane to pause', isPaused, 60_000);
       return 1;
     },
