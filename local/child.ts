@@ -31,6 +31,8 @@ export interface ChildSpec {
   /** What asks it to stop, and how long it has before it is killed. */
   readonly stopSignal: 'INT' | 'TERM';
   readonly graceMs: number;
+  /** Seconds that it goes on when we were killed, for what others still have to tell it. */
+  readonly patience?: number;
   readonly logFile: string;
   /** Resolves when the child serves; called after each start, aborted when the child ends. */
   waitUntilReady(start: ChildStart): Promise<void>;
@@ -163,8 +165,8 @@ export class Child {
   }
 
   #spawn(): ChildProcess {
-    const { command, env, cwd, identity, stopSignal, logFile } = this.#spec;
-    const [program, ...args] = withLifeLine(stopSignal, command);
+    const { command, env, cwd, identity, stopSignal, patience, logFile } = this.#spec;
+    const [program, ...args] = withLifeLine(stopSignal, command, patience);
     const log = openSync(logFile, 'a', 0o600);
     const child = spawn(program, args, {
       ...identity,

@@ -6,6 +6,7 @@ import {
   waitUntil,
   type ProcessRef,
 } from './processes.ts';
+import { farewell } from './temporal.ts';
 
 const graceMs = 3_000;
 const postgresGraceMs = 10_000;
@@ -20,15 +21,20 @@ export async function endLeftovers(
   home: string,
   children: Readonly<Record<string, ProcessRef>>,
 ): Promise<readonly string[]> {
-  const ended = await Promise.all(
-    Object.entries(children).map(async ([name, wrapper]) => {
-      const members = membersOf(wrapper.pid, home);
-      if (!isAlive(wrapper) && members.length === 0) return [];
-      await endGroup(home, wrapper, name === 'Postgres' ? postgresGraceMs : graceMs);
-      return [name];
-    }),
+  const left = Object.entries(children).filter(
+    ([, wrapper]) => isAlive(wrapper) || membersOf(wrapper.pid, home).length > 0,
   );
-  return ended.flat();
+  const end = async (which: (name: string) => boolean): Promise<void> => {
+    const chosen = left.filter(([name]) => which(name));
+    await Promise.all(
+      chosen.map(([name, wrapper]) =>
+        endGroup(home, wrapper, name === 'Postgres' ? postgresGraceMs : graceMs),
+      ),
+    );
+  };
+  const others = end((name) => name !== 'Temporal');
+  await Promise.all([others, farewell(others).then(() => end((name) => name === 'Temporal'))]);
+  return left.map(([name]) => name);
 }
 
 async function endGroup(home: string, wrapper: ProcessRef, timeoutMs: number): Promise<void> {

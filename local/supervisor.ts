@@ -15,7 +15,7 @@ import { checkDatabase, databaseUrl, ensureDatabase } from './postgres-databases
 import { choosePostgresPlace } from './postgres-place.ts';
 import { preparePostgres } from './postgres.ts';
 import type { StateFile } from './state-file.ts';
-import { checkTemporalAddress, createTemporalSpec } from './temporal.ts';
+import { checkTemporalAddress, createTemporalSpec, farewell } from './temporal.ts';
 
 export interface StartOptions {
   readonly ports: PortChoice;
@@ -65,14 +65,15 @@ export class Supervisor {
   }
 
   /**
-   * Also gives up a start that is under way. Postgres stops after server and worker, because they
-   * write to it; nothing waits for Temporal, which is the slowest and has a database of its own.
+   * Also gives up a start that is under way. Postgres and Temporal stop after server and worker,
+   * because they write to them; Temporal waits no longer than it takes to report, as it is slow.
    */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    const ours = this.#stop(isOurs);
     await Promise.all([
-      this.#stop(isTemporal),
-      this.#stop(isOurs).then(() => this.#stop(isPostgres)),
+      farewell(ours).then(() => this.#stop(isTemporal)),
+      ours.then(() => this.#stop(isPostgres)),
     ]);
   }
 

@@ -33,6 +33,18 @@ export interface TemporalPorts {
 }
 
 /**
+ * How long Temporal goes on when everything stops. A worker still has to report how its activities
+ * ended: one of which Temporal does not hear is repeated only after its heartbeat timeout, which
+ * the next start would wait for.
+ */
+const farewellMs = 1_500;
+
+/** When Temporal may stop while `others` do. */
+export async function farewell(others: Promise<unknown>): Promise<void> {
+  await Promise.race([others, sleep(farewellMs, undefined, { ref: false })]);
+}
+
+/**
  * How Temporal's development server is run, with its state in a file of the home. The file is in
  * WAL mode: a killed server loses nothing.
  * @throws PipelineError `temporal-unavailable` when there is no Temporal on this machine
@@ -50,6 +62,7 @@ export function createTemporalSpec(
     folder: dirname(home.temporalDatabase),
     stopSignal: 'TERM',
     graceMs: 2_500,
+    patience: Math.ceil(farewellMs / 1_000),
     logFile: join(home.logs, 'temporal.log'),
     readyTimeoutMs: 60_000,
     failureKind: 'temporal-unavailable',

@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import type { ChildCommands } from '../../local/children.ts';
 import { upDetached } from '../../local/detach.ts';
 import { down } from '../../local/down.ts';
 import { readInstance, readState } from '../../local/instance.ts';
@@ -130,6 +131,19 @@ describe('one instance', () => {
     },
   );
 
+  test.each(['SIGINT', 'SIGKILL'] as const)(
+    'still hears at %s how the last activities of its worker ended',
+    async (signal) => {
+      await using fixture = await setUp();
+      const options = { ...fixture.options, commands: withReporter(fixture) };
+      const { info } = await upDetached(options);
+      process.kill(info.pid, signal);
+      const report = () => readFile(join(fixture.home, 'report'), 'utf8').catch(() => undefined);
+      expect(await until('the report', report)).toBe('heard');
+      if (signal === 'SIGKILL') await down(fixture.home);
+    },
+  );
+
   test('is one, however many start it at once', async () => {
     await using fixture = await setUp();
     const starts = await Promise.all([1, 2, 3].map(() => upDetached(fixture.options)));
@@ -166,6 +180,23 @@ describe('one instance', () => {
     expect((await fetch(`${second.info.console}/readyz`)).ok).toBe(true);
   });
 });
+
+/** A worker whose activities end a second after it was told to stop. */
+function withReporter({ options, home }: LocalFixture): Partial<ChildCommands> {
+  const program = `
+    const { connect } = require('node:net');
+    const { writeFileSync } = require('node:fs');
+    const [host, port] = process.env.TEMPORAL_ADDRESS.split(':');
+    function report() {
+      const socket = connect(Number(port), host);
+      const end = (said) => () => { writeFileSync(${JSON.stringify(join(home, 'report'))}, said); process.exit(); };
+      socket.on('connect', end('heard')).on('error', end('lost'));
+    }
+    process.on('SIGTERM', () => setTimeout(report, 1_000));
+    console.log(JSON.stringify({ ready: true }));
+    setInterval(() => undefined, 1_000);`;
+  return { ...options.commands, worker: [process.execPath, '-e', program] };
+}
 
 async function readFileEnd(file: string): Promise<string> {
   return readFileSync(file, 'utf8').trim();
