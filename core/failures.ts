@@ -126,7 +126,8 @@ export const systemFailures = {
   },
   'ledger-conflict': {
     action: 'stop',
-    advice: 'The warehouse holds other content under this batch id; compare, then decide.',
+    advice:
+      'The warehouse holds other content under this batch id: compare. "recover" takes what is loaded for the batch; "resync" then reads the stream anew.',
   },
   'backup-mismatch': {
     action: 'stop',

@@ -48,6 +48,7 @@ function describe(counts: RecoveredSource): readonly string[] {
     [counts.rebuilding, 'deliveries read their failed events again'],
     [counts.withdrawn, 'plans withdrawn'],
     [counts.readAgain, 'ranges between them are read again'],
+    [counts.settled, 'deliveries closed as their ledger says'],
     [counts.renumberedChunks, 'chunks of the intake numbered anew'],
     [counts.reopened, 'deliveries load again'],
     [counts.reopenedEvents, 'failed events wait for review again'],

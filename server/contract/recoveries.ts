@@ -32,6 +32,8 @@ export interface RecoveryCounts {
   readonly withdrawn: number;
   /** Ranges between adopted batches that are in no ledger: they are read again. */
   readonly readAgain: number;
+  /** Deliveries that are loaded and that the catalog did not know to be: they are closed. */
+  readonly settled: number;
   /** Chunks of the intake that got numbers no ledger has. */
   readonly renumberedChunks: number;
   /** Deliveries whose rows are missing in their destination: they load again. */

@@ -5,7 +5,7 @@ import {
   type SettledDelivery,
 } from '../../store/catalog/backup-checks.ts';
 import type { Catalog } from '../../store/catalog/catalog.ts';
-import { listUnfinished } from '../../store/catalog/recoveries.ts';
+import { listUnfinished, openBatches } from '../../store/catalog/recoveries.ts';
 
 export interface OpenLedger {
   readonly name: string;
@@ -18,8 +18,10 @@ export interface LedgerFinding {
   readonly unknown: readonly LedgerRow[];
   /** Batches that the catalog counts as loaded and that are not there. */
   readonly missing: readonly string[];
-  /** Rows of deliveries that cannot be finished: their failed events cannot be read any more. */
+  /** Rows of deliveries that cannot be finished: they cannot be read again as they were. */
   readonly unfinished: readonly LedgerRow[];
+  /** Rows of deliveries that are on their way in the catalog, and loaded without a failed event. */
+  readonly loaded: readonly LedgerRow[];
 }
 
 const pageRows = 500;
@@ -34,27 +36,32 @@ export async function compareLedger(
 ): Promise<LedgerFinding> {
   const { source } = at;
   const unfinished = await listUnfinished(catalog, { source, destination: name });
+  const { unknown, loaded } = await findAhead(catalog, { name, destination }, source);
   return {
     destination: name,
-    unknown: await findUnknown(catalog, { name, destination }, source),
+    unknown,
+    loaded,
     missing: await findMissing(catalog, { name, destination }, at),
     unfinished: await readRows(destination, unfinished),
   };
 }
 
 /** The ledger first: what it has was planned before, by a catalog that remembers. */
-async function findUnknown(
+async function findAhead(
   catalog: Catalog,
   { name, destination }: OpenLedger,
   source: string,
-): Promise<readonly LedgerRow[]> {
-  const found: LedgerRow[] = [];
+): Promise<Pick<LedgerFinding, 'unknown' | 'loaded'>> {
+  const found = { unknown: [] as LedgerRow[], loaded: [] as LedgerRow[] };
   for (let after: string | undefined = ''; after !== undefined;) {
     const page = { source, after, limit: pageRows };
     const rows = await destination.pageLedger(page, signal(pageTimeoutMs));
     const batchIds = rows.map(({ batchId }) => batchId);
     const unknown = await unknownBatches(catalog, { destination: name, batchIds });
-    found.push(...rows.filter(({ batchId }) => unknown.has(batchId)));
+    found.unknown.push(...rows.filter(({ batchId }) => unknown.has(batchId)));
+    const full = rows.filter(({ rowsFailed }) => rowsFailed === 0).map(({ batchId }) => batchId);
+    const open = await openBatches(catalog, { source, destination: name, batchIds: full });
+    found.loaded.push(...rows.filter(({ batchId }) => open.has(batchId)));
     after = rows.length < pageRows ? undefined : rows.at(-1)?.batchId;
   }
   return found;

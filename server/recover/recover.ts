@@ -3,7 +3,7 @@ import { sourceModule } from '../../connectors/registry.ts';
 import { recordDecision } from '../../store/catalog/decisions.ts';
 import { listLanes } from '../../store/catalog/lanes.ts';
 import { lockPlanning } from '../../store/catalog/pauses.ts';
-import { closeUnfinished } from '../../store/catalog/recoveries.ts';
+import { closeAsLoaded, resumeAgreed } from '../../store/catalog/recoveries.ts';
 import { reopenDeliveries } from '../../store/catalog/reopen-deliveries.ts';
 import { holdSource, readHold, releaseSource } from '../../store/catalog/source-holds.ts';
 import { wantSync } from '../../store/catalog/wanted-syncs.ts';
@@ -62,6 +62,7 @@ const nothing: RecoveryCounts = {
   lanes: 0,
   withdrawn: 0,
   readAgain: 0,
+  settled: 0,
   renumberedChunks: 0,
   reopened: 0,
   reopenedEvents: 0,
@@ -114,7 +115,12 @@ class SourceRecovery {
         unknown.length + missing.length + unfinished.length === 0,
     );
     if (!isFine && !this.#order.dryRun) await this.#hold();
-    const mended = await this.#mend(ledgers, findings);
+    // While all goes its way, what is loaded and not yet settled is about to be.
+    const goesOn = isFine && !wasHeld;
+    const mended = await this.#mend(
+      ledgers,
+      goesOn ? findings.map((finding) => ({ ...finding, loaded: [] })) : findings,
+    );
     const { counts, ...rest } = mended;
     return { source: this.#source, wasHeld, ...counts, takenOver, ...rest };
   }
@@ -225,26 +231,31 @@ class SourceRecovery {
       counts.reopened += reopened.deliveries;
       counts.reopenedEvents += reopened.failedEvents;
     }
-    counts.lostFailedEvents += await this.#closeUnfinished(tx, findings);
+    const closed = await this.#closeAsLoaded(tx, findings);
+    counts.settled += closed.deliveries;
+    counts.lostFailedEvents += closed.lostEvents;
     if (!this.#order.dryRun) await forgetLost(context);
     await this.#conclude(tx, { counts, conflicts });
     const unseen = lanes.map(({ lane }) => lane).filter((lane) => !observed.has(lane));
     return { counts, conflicts, unseenLanes: unseen };
   }
 
-  async #closeUnfinished(tx: Transaction, findings: readonly LedgerFinding[]): Promise<number> {
-    let lost = 0;
-    for (const { destination, unfinished } of findings) {
-      for (const row of unfinished) {
-        await closeUnfinished(tx, { batchId: row.batchId, destination, row });
-        lost += row.rowsFailed;
+  async #closeAsLoaded(tx: Transaction, findings: readonly LedgerFinding[]) {
+    const closed = { deliveries: 0, lostEvents: 0 };
+    for (const { destination, unfinished, loaded } of findings) {
+      for (const row of [...unfinished, ...loaded]) {
+        await closeAsLoaded(tx, { batchId: row.batchId, destination, row });
+        closed.deliveries += 1;
+        closed.lostEvents += row.rowsFailed;
+        if (row.rowsFailed === 0) continue;
         const details = { destination, events: row.rowsFailed };
         const { author } = this.#order;
         const action = 'failed-events-lost';
         await recordDecision(tx, { author, action, subject: row.batchId, details });
       }
     }
-    return lost;
+    await resumeAgreed(tx, this.#source);
+    return closed;
   }
 
   async #conclude(

@@ -192,7 +192,41 @@ export async function liftChunks(
   return rowCount;
 }
 
-/** Deliveries that cannot be finished although the ledger has them: only failed events are gone. */
+/** Which of these live batches are still on their way into a destination. */
+export async function openBatches(
+  db: Queryable,
+  at: {
+    readonly source: string;
+    readonly destination: string;
+    readonly batchIds: readonly string[];
+  },
+): Promise<ReadonlySet<string>> {
+  if (at.batchIds.length === 0) return new Set();
+  const { rows } = await db.query<{ batchId: string }>(
+    `SELECT d.batch_id AS "batchId" FROM millrace.deliveries d JOIN millrace.batches b USING (batch_id)
+      WHERE b.run = 'live' AND b.source = $1 AND d.destination = $2 AND d.batch_id = ANY ($3)
+        AND d.state IN ('pending', 'waiting')`,
+    [at.source, at.destination, at.batchIds],
+  );
+  return new Set(rows.map(({ batchId }) => batchId));
+}
+
+/** Lanes of which nothing contradicts a ledger any more. */
+export async function resumeAgreed(tx: Transaction, source: string): Promise<void> {
+  await tx.query(
+    `UPDATE millrace.lanes l SET state = 'active', stop_kind = NULL, stop_message = NULL
+      WHERE source = $1 AND state = 'stopped' AND stop_kind = 'ledger-conflict'
+        AND NOT EXISTS (
+          SELECT FROM millrace.batches b JOIN millrace.deliveries d USING (batch_id)
+           WHERE b.source = l.source AND b.lane = l.lane AND d.stop_kind = 'ledger-conflict')`,
+    [source],
+  );
+}
+
+/**
+ * Deliveries that cannot be finished although the ledger has them: what they were made of is gone,
+ * or reads differently now. Nothing is missing but their failed events.
+ */
 export async function listUnfinished(
   db: Queryable,
   { source, destination }: { readonly source: string; readonly destination: string },
@@ -200,14 +234,16 @@ export async function listUnfinished(
   const { rows } = await db.query<{ batchId: string }>(
     `SELECT d.batch_id AS "batchId" FROM millrace.deliveries d JOIN millrace.batches b USING (batch_id)
       WHERE b.source = $1 AND d.destination = $2
-        AND d.state IN ('stopped', 'lost') AND d.stop_kind IN ('extract-lost', 'backup-mismatch')`,
+        AND d.state IN ('stopped', 'lost')
+        AND (d.stop_kind IN ('extract-lost', 'backup-mismatch')
+          OR (d.stop_kind = 'ledger-conflict' AND b.run NOT LIKE 'restream/%'))`,
     [source, destination],
   );
   return rows.map(({ batchId }) => batchId);
 }
 
 /** Closes such a delivery as its ledger says. Its failed events are lost. */
-export async function closeUnfinished(
+export async function closeAsLoaded(
   tx: Transaction,
   { batchId, destination, row }: { batchId: string; destination: string; row: LedgerRow },
 ): Promise<void> {
