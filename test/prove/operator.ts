@@ -1,4 +1,3 @@
-import type { FailureKind } from '../../core/failures.ts';
 import { createApi } from '../../cli/api.ts';
 import { readInstance } from '../../local/instance.ts';
 import type { TestInstance } from '../support/instance.ts';
@@ -62,15 +61,11 @@ export function createOperator(instance: TestInstance, network: Network): Operat
   };
 }
 
-/** Of which a lane waits for a person, for whatever reason or for one of them. */
-export async function pausedSources(
-  instance: TestInstance,
-  kind: FailureKind | null = null,
-): Promise<readonly string[]> {
+/** Of which a lane waits for a person, after batches of which nothing loaded. */
+export async function pausedSources(instance: TestInstance): Promise<readonly string[]> {
   const rows = await instance.catalog<{ source: string }>(
     `SELECT DISTINCT source FROM millrace.lanes
-      WHERE state = 'paused' AND stop_kind = coalesce($1, stop_kind)`,
-    [kind],
+      WHERE state = 'paused' AND stop_kind = 'lane-paused'`,
   );
   return rows.map(({ source }) => source);
 }

@@ -97,7 +97,7 @@ export const handFaults: readonly Fault[] = [
     name: 'nothing but poison, until a lane pauses',
     needs: 'poison',
     async strike({ instance }) {
-      const isPaused = async () => (await pausedSources(instance, 'lane-paused')).length > 0;
+      const isPaused = async () => (await pausedSources(instance)).length > 0;
       await until('a lane to pause', isPaused, 60_000);
       return 1;
     },
@@ -109,10 +109,8 @@ export const handFaults: readonly Fault[] = [
       const damage = `UPDATE millrace.lanes SET head = 'damaged ' || head
         WHERE source = $1 AND lane = $2 RETURNING replace(head, 'damaged ', '') AS head`;
       const [row] = await instance.catalog<{ head: string }>(damage, [source, lane]);
-      const isStopped = async () =>
-        (await lanes(instance)).some((one) => one.lane === lane && one.stop === 'position-corrupt');
       try {
-        await until('the lane to stop', isStopped, 60_000);
+        await until('the lane to stop', () => isCorrupt(instance, lane), 60_000);
         return 1;
       } finally {
         const set = ['state', 'set', source, lane, row?.head ?? head];
@@ -126,6 +124,8 @@ export const handFaults: readonly Fault[] = [
       const { source, lane } = random.pick(await lanes(instance));
       const sql = 'DELETE FROM millrace.lanes WHERE source = $1 AND lane = $2';
       await instance.catalog(sql, [source, lane]);
+      await until('the lane to stop', () => isCorrupt(instance, lane), 60_000);
+      await instance.json(['sync', '--no-wait']); // only a person lets it go on
       return 1;
     },
   },
@@ -139,6 +139,12 @@ export const handFaults: readonly Fault[] = [
     },
   },
 ];
+
+async function isCorrupt(instance: TestInstance, lane: string): Promise<boolean> {
+  return (await lanes(instance)).some(
+    (one) => one.lane === lane && one.stop === 'position-corrupt',
+  );
+}
 
 function lanes(instance: TestInstance) {
   return instance.catalog<{ source: string; lane: string; head: string; stop: string | null }>(
