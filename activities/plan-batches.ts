@@ -73,7 +73,13 @@ async function planAnew(
   const { lookAgainMs } = planning.value;
   const isAll = planning.value.isAll || (batches.length === 0 && lookAgainMs === undefined);
   if (isAll && wanted !== null) await syncDone(catalog, source, wanted.at);
-  return { batches, isAll, ...(lookAgainMs !== undefined && { lookAgainMs }) };
+  const everyMs = configured.pipeline?.everyMs;
+  return {
+    batches,
+    isAll,
+    ...(lookAgainMs !== undefined && { lookAgainMs }),
+    ...(everyMs !== undefined && { everyMs }),
+  };
 }
 
 /** The source is held, or paused: nothing is left to do until a person lets it go on. */

@@ -53,7 +53,8 @@ export async function syncSource({
       await startReviewsOf(flight);
       await continueAsNew<typeof syncSource>({ source, window });
     }
-    await flight.change(() => asked.isNew);
+    const isDue = !(await flight.change(() => asked.isNew, asked.dueMs));
+    if (isDue) asked.ask();
   }
   const result = isPaused ? `${flight.describe()}; ${pausedNote}` : flight.describe();
   setCurrentDetails(result);
