@@ -46,8 +46,6 @@ export interface PlanResult {
   readonly isAll?: boolean;
   /** The pipeline is paused: nothing new was planned. */
   readonly paused?: boolean;
-  /** The interval of its schedule, which starts nothing while a sync goes on. */
-  readonly everyMs?: number;
 }
 
 export interface ExtractResult {

@@ -73,13 +73,7 @@ async function planAnew(
   const { lookAgainMs } = planning.value;
   const isAll = planning.value.isAll || (batches.length === 0 && lookAgainMs === undefined);
   if (isAll && wanted !== null) await syncDone(catalog, source, wanted.at);
-  const everyMs = configured.pipeline?.everyMs;
-  return {
-    batches,
-    isAll,
-    ...(lookAgainMs !== undefined && { lookAgainMs }),
-    ...(everyMs !== undefined && { everyMs }),
-  };
+  return { batches, isAll, ...(lookAgainMs !== undefined && { lookAgainMs }) };
 }
 
 /** The source is held, or paused: nothing is left to do until a person lets it go on. */

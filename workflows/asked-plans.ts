@@ -1,14 +1,10 @@
 import type { PlanInput, PlanResult } from '../activities/contract.ts';
 
-/** The sync of a busy source still comes to an end. */
-const shortestIntervalMs = 5_000;
-
 /** What a sync was asked for, and how far its plans have come with that. */
 export class AskedPlans {
   #askedAt = Date.now();
   #isAll = false;
   #lookAt: number | undefined;
-  #everyMs: number | undefined;
   /** The last call only named what was planned. */
   #isPlanned = false;
   /** Somebody asked since the last plan was begun. */
@@ -28,8 +24,7 @@ export class AskedPlans {
   }
 
   /** A plan that was begun before the last request says nothing of it. */
-  note({ batches, isAll, lookAgainMs, everyMs }: PlanResult): void {
-    this.#everyMs = everyMs ?? this.#everyMs;
+  note({ batches, isAll, lookAgainMs }: PlanResult): void {
     if (this.isNew || this.#isPlanned) return;
     this.#isAll = isAll ?? (batches.length === 0 && lookAgainMs === undefined);
     this.#lookAt = lookAgainMs === undefined ? undefined : Date.now() + lookAgainMs;
@@ -43,16 +38,6 @@ export class AskedPlans {
   /** Milliseconds until the source may have more. */
   get restMs(): number {
     return Math.max(1, (this.#lookAt ?? 0) - Date.now());
-  }
-
-  /**
-   * Milliseconds until the schedule would ask again, which does nothing while a sync goes on: one
-   * batch that takes long must not keep other tables waiting. Undefined: there is no schedule.
-   */
-  get dueMs(): number | undefined {
-    if (this.#everyMs === undefined) return undefined;
-    const dueAt = this.#askedAt + Math.max(this.#everyMs, shortestIntervalMs);
-    return Math.max(1, dueAt - Date.now());
   }
 
   #begin(): void {

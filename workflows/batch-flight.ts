@@ -80,26 +80,12 @@ export class BatchFlight {
     return this.size === 0 && started === 0 && !this.#isStale;
   }
 
-  /**
-   * Waits until a batch of ours ended, a nudge came, or it is time to look; false where instead
-   * these milliseconds are over.
-   */
-  async change(nudged: () => boolean, dueMs?: number): Promise<boolean> {
+  /** Waits until a batch of ours ended, a nudge came, or it is time to look. */
+  async change(nudged: () => boolean): Promise<void> {
     const changed = () => nudged() || this.#ended.size > 0;
-    const lookMs = this.#nextLookMs();
-    const waitMs = Math.min(lookMs, dueMs ?? Number.POSITIVE_INFINITY);
-    if (!Number.isFinite(waitMs)) {
-      await condition(changed);
-      return true;
-    }
-    return (await condition(changed, waitMs)) || lookMs < (dueMs ?? Number.POSITIVE_INFINITY);
-  }
-
-  /** Some changes are not heard of. */
-  #nextLookMs(): number {
-    if (!this.#changesUnseen()) return Number.POSITIVE_INFINITY;
+    if (!this.#changesUnseen()) return condition(changed);
     this.#looks += 1;
-    return Math.min(firstLookMs * 2 ** this.#looks, lastLookMs);
+    await condition(changed, Math.min(firstLookMs * 2 ** this.#looks, lastLookMs));
   }
 
   /** Those that take longer go on beside the next run, which finds them. */

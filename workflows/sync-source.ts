@@ -53,8 +53,7 @@ export async function syncSource({
       await startReviewsOf(flight);
       await continueAsNew<typeof syncSource>({ source, window });
     }
-    const isDue = !(await flight.change(() => asked.isNew, asked.dueMs));
-    if (isDue) asked.ask();
+    await flight.change(() => asked.isNew);
   }
   const result = isPaused ? `${flight.describe()}; ${pausedNote}` : flight.describe();
   setCurrentDetails(result);

@@ -135,35 +135,6 @@ describe.concurrent('a sync', () => {
     );
   });
 
-  test('one batch that takes long keeps nothing else waiting: it plans when its schedule would', async () => {
-    const [slow, quick] = [randomUUID(), randomUUID()];
-    const open = new Set<string>([slow]);
-    const release = Promise.withResolvers<void>();
-    const { activities } = createBatchFakes({
-      async load({ batchId }) {
-        if (batchId === slow) await release.promise;
-        open.delete(batchId);
-        return loadedAs('settled');
-      },
-    });
-    let plans = 0;
-    await using worker = await server.startWorker({
-      ...activities,
-      async planBatches({ isPlanned }) {
-        if (!isPlanned) plans += 1;
-        if (!isPlanned && plans === 2) open.add(quick);
-        return { batches: [...open].map(toRunnable), isAll: true, everyMs: 100 };
-      },
-      startReviews: async () => undefined,
-    });
-    const run = await startSync(worker);
-    await until('the second batch', async () => plans > 1 && !open.has(quick));
-    expect([...open]).toEqual([slow]);
-    release.resolve();
-    await run.result();
-    expect(open.size).toBe(0);
-  });
-
   test('what can be read only later is planned when its time has come, not with every batch', async () => {
     const open = new Set<string>([randomUUID(), randomUUID(), randomUUID()]);
     const plans: PlanInput[] = [];
