@@ -32,15 +32,16 @@ const pageTimeoutMs = 60_000;
 export async function compareLedger(
   catalog: Catalog,
   { name, destination }: OpenLedger,
-  at: { readonly source: string; readonly since: Date },
+  at: { readonly source: string; readonly since: Date; readonly hasIntake: boolean },
 ): Promise<LedgerFinding> {
-  const { source } = at;
-  const unfinished = await listUnfinished(catalog, { source, destination: name });
+  const { source, hasIntake } = at;
+  const unfinished = await listUnfinished(catalog, { source, destination: name, hasIntake });
   const { unknown, loaded } = await findAhead(catalog, { name, destination }, source);
   return {
     destination: name,
     unknown,
-    loaded,
+    // An older catalog may have given the number of a chunk a second time, to other events.
+    loaded: hasIntake ? [] : loaded,
     missing: await findMissing(catalog, { name, destination }, at),
     unfinished: await readRows(destination, unfinished),
   };

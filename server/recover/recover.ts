@@ -152,12 +152,22 @@ class SourceRecovery {
 
   async #compare(ledgers: readonly OpenLedger[]): Promise<readonly LedgerFinding[]> {
     const { catalog, environment } = this.#server;
+    const hasIntake = await this.#hasIntake();
     const since = new Date(Date.now() - environment.keepExtractsMs);
     const findings = [];
     for (const ledger of ledgers) {
-      findings.push(await compareLedger(catalog, ledger, { source: this.#source, since }));
+      findings.push(
+        await compareLedger(catalog, ledger, { source: this.#source, since, hasIntake }),
+      );
     }
     return findings;
+  }
+
+  /** Events are posted to it. */
+  async #hasIntake(): Promise<boolean> {
+    const applied = await readApplied(this.#server);
+    const block = requireBlock('source', applied?.configuration.sources ?? {}, this.#source);
+    return (await sourceModule(block.type)).intakeRules !== undefined;
   }
 
   async #hold(): Promise<void> {
@@ -172,7 +182,7 @@ class SourceRecovery {
     const { catalog } = this.#server;
     const applied = await readApplied(this.#server);
     const block = requireBlock('source', applied?.configuration.sources ?? {}, this.#source);
-    const hasIntake = (await sourceModule(block.type)).intakeRules !== undefined;
+    const hasIntake = await this.#hasIntake();
     await using source = await openSource(
       this.#server,
       this.#source,

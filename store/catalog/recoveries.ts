@@ -192,7 +192,7 @@ export async function liftChunks(
   return rowCount;
 }
 
-/** Which of these live batches are still on their way into a destination. */
+/** Which of these live batches are still on their way into a destination, and not read yet. */
 export async function openBatches(
   db: Queryable,
   at: {
@@ -205,7 +205,7 @@ export async function openBatches(
   const { rows } = await db.query<{ batchId: string }>(
     `SELECT d.batch_id AS "batchId" FROM millrace.deliveries d JOIN millrace.batches b USING (batch_id)
       WHERE b.run = 'live' AND b.source = $1 AND d.destination = $2 AND d.batch_id = ANY ($3)
-        AND d.state IN ('pending', 'waiting')`,
+        AND b.state = 'planned' AND d.state IN ('pending', 'waiting')`,
     [at.source, at.destination, at.batchIds],
   );
   return new Set(rows.map(({ batchId }) => batchId));
@@ -225,19 +225,20 @@ export async function resumeAgreed(tx: Transaction, source: string): Promise<voi
 
 /**
  * Deliveries that cannot be finished although the ledger has them: what they were made of is gone,
- * or reads differently now. Nothing is missing but their failed events.
+ * or reads differently now. Nothing is missing but their failed events. Where events are posted,
+ * what reads differently are other events.
  */
 export async function listUnfinished(
   db: Queryable,
-  { source, destination }: { readonly source: string; readonly destination: string },
+  at: { readonly source: string; readonly destination: string; readonly hasIntake: boolean },
 ): Promise<readonly string[]> {
   const { rows } = await db.query<{ batchId: string }>(
     `SELECT d.batch_id AS "batchId" FROM millrace.deliveries d JOIN millrace.batches b USING (batch_id)
       WHERE b.source = $1 AND d.destination = $2
         AND d.state IN ('stopped', 'lost')
         AND (d.stop_kind IN ('extract-lost', 'backup-mismatch')
-          OR (d.stop_kind = 'ledger-conflict' AND b.run NOT LIKE 'restream/%'))`,
-    [source, destination],
+          OR (d.stop_kind = 'ledger-conflict' AND NOT $3 AND b.run NOT LIKE 'restream/%'))`,
+    [at.source, at.destination, at.hasIntake],
   );
   return rows.map(({ batchId }) => batchId);
 }

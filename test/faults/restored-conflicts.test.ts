@@ -104,6 +104,19 @@ test('what failed is found again: events in conflict, and those that failed when
   expect(counts).toEqual(ledger);
 }, 240_000);
 
+test('a batch of posted events that contradicts the ledger stays stopped: they may be other events', async () => {
+  const stop = (state: string, kind: string | null) =>
+    instance.catalog(
+      `UPDATE millrace.deliveries SET state = $1, stop_kind = $2 WHERE batch_id =
+         (SELECT batch_id FROM millrace.batches ORDER BY plan_order DESC LIMIT 1)`,
+      [state, kind],
+    );
+  await stop('stopped', 'ledger-conflict');
+  const { sources } = await instance.json<RecoveryAnswer>(['recover']);
+  expect(sources).toMatchObject([{ settled: 0, lostFailedEvents: 0 }]);
+  await stop('settled', null);
+});
+
 test('what failed and is lost with its chunk is no duplicate when it is sent again', async () => {
   const backup = await takeBackup(instance.urls.catalogUrl);
   const first = { id: 'h', n: 1 };
