@@ -127,7 +127,7 @@ export const systemFailures = {
   'ledger-conflict': {
     action: 'stop',
     advice:
-      'The warehouse holds other content under this batch id: compare. "recover" takes what is loaded for the batch; "resync" then reads the stream anew.',
+      'The warehouse holds other content under this batch id: compare. "recover" takes what is loaded for the batch, but not where events are posted; "resync" then reads the stream anew.',
   },
   'backup-mismatch': {
     action: 'stop',

@@ -12,6 +12,6 @@ export function sameContent(standing: LedgerRow, { claim }: LoadRequest): Ledger
   if (sameRange && (hashes.size === 1 || hashes.has(''))) return standing;
   throw new PipelineError(
     'ledger-conflict',
-    `the destination's ledger holds batch ${claim.batchId} with other content than what was read now: compare its rows with the source; "recover" takes what is loaded for the batch, "resync" then reads the stream anew`,
+    `the destination's ledger holds batch ${claim.batchId} with other content than what was read now: compare its rows with the source; "recover" takes what is loaded for the batch, but not where events are posted; "resync" then reads the stream anew`,
   );
 }

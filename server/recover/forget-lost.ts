@@ -17,7 +17,7 @@ export async function forgetLost(context: MendContext): Promise<void> {
       context.ledgers.find((one) => one.name === name),
       'the ledger',
     );
-    const lost = [...unfinished];
+    const lost = unfinished.filter(({ rowsFailed }) => rowsFailed > 0);
     for (const row of unknown) if (await isLost(context, row)) lost.push(row);
     for (const { batchId } of lost) {
       await ledger.destination.forgetFailed(batchId, AbortSignal.timeout(timeoutMs));

@@ -152,7 +152,7 @@ class SourceRecovery {
 
   async #compare(ledgers: readonly OpenLedger[]): Promise<readonly LedgerFinding[]> {
     const { catalog, environment } = this.#server;
-    const hasIntake = await this.#hasIntake();
+    const { hasIntake } = await this.#readSource();
     const since = new Date(Date.now() - environment.keepExtractsMs);
     const findings = [];
     for (const ledger of ledgers) {
@@ -163,11 +163,11 @@ class SourceRecovery {
     return findings;
   }
 
-  /** Events are posted to it. */
-  async #hasIntake(): Promise<boolean> {
+  async #readSource() {
     const applied = await readApplied(this.#server);
     const block = requireBlock('source', applied?.configuration.sources ?? {}, this.#source);
-    return (await sourceModule(block.type)).intakeRules !== undefined;
+    const hasIntake = (await sourceModule(block.type)).intakeRules !== undefined;
+    return { block, configDir: applied?.configDir ?? '', hasIntake };
   }
 
   async #hold(): Promise<void> {
@@ -180,15 +180,8 @@ class SourceRecovery {
 
   async #mend(ledgers: readonly OpenLedger[], findings: readonly LedgerFinding[]): Promise<Mended> {
     const { catalog } = this.#server;
-    const applied = await readApplied(this.#server);
-    const block = requireBlock('source', applied?.configuration.sources ?? {}, this.#source);
-    const hasIntake = await this.#hasIntake();
-    await using source = await openSource(
-      this.#server,
-      this.#source,
-      block,
-      applied?.configDir ?? '',
-    );
+    const { block, configDir, hasIntake } = await this.#readSource();
+    await using source = await openSource(this.#server, this.#source, block, configDir);
     const { lanes, others } = sortUnknown(this.#source, findings);
     const observed = lanes.length === 0 ? new Map() : await this.#observe(source);
     const about = { name: this.#source, source, observed, ledgers, findings };
